@@ -1,0 +1,418 @@
+"""How a class of the wire is declared, once, for validation, codecs, documentation and schemas.
+
+A wire class is a frozen, slotted, keyword-only attrs class whose annotations say everything::
+
+    @wire_class
+    class Transcript(Value):
+        text: str
+        confidence: float = member(default=1.0)
+
+The name on the wire is the camelCase of the Python name unless `member` says another. `members()` reads
+the declaration back as `Member` and `Shape` objects; nothing else in the package looks at annotations.
+"""
+
+import enum
+import math
+import sys
+import types
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    overload,
+)
+
+import attrs
+
+from flowstorm_channel.locales import Locale, check_zone
+
+if TYPE_CHECKING or sys.version_info < (3, 11):
+    from typing_extensions import dataclass_transform
+else:
+    from typing import dataclass_transform
+
+__all__ = [
+    "JsonMap",
+    "Kind",
+    "LocaleTag",
+    "Member",
+    "Moment",
+    "Shape",
+    "Value",
+    "ZoneName",
+    "member",
+    "members",
+    "wire_class",
+]
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+INTEGERS = range(-(2**63), 2**64)
+"""What a whole number may be: what msgpack and the integers of other languages can carry."""
+
+
+class Kind(enum.Enum):
+    """What a member holds."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    BYTES = "bytes"
+    LOCALE = "locale"
+    ZONE = "zone"
+    TIME = "time"
+    MAP = "map"
+    ENUM = "enum"
+    OBJECT = "object"
+    LIST = "list"
+    UNION = "union"
+
+
+LocaleTag = Annotated[str, Kind.LOCALE]
+"""A BCP 47 language tag (``en-US``); a `Locale` once it is in an object."""
+ZoneName = Annotated[str, Kind.ZONE]
+"""An IANA time zone name (``Europe/Prague``) or an offset (``+02:00``)."""
+Moment = Annotated[datetime, Kind.TIME]
+"""A time without zone, to be read as UTC."""
+JsonMap = Annotated[Mapping[str, Any], Kind.MAP]
+"""An object of JSON values (bytes too, on msgpack) that is kept as it is."""
+
+
+@attrs.frozen
+class Shape:
+    """What one annotation says.
+
+    Args:
+        kind: what the value is.
+        of: the class of an ENUM or OBJECT, the element's shape of a LIST, the classes of a UNION.
+        optional: None is a value.
+        choices: the only legal values, when not all of the kind are.
+    """
+
+    kind: Kind
+    of: Any = None
+    optional: bool = False
+    choices: tuple[Any, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Member:
+    """One member of a wire class.
+
+    Args:
+        name: in Python.
+        wire: on the wire.
+        shape: what it holds.
+        required: a decoder refuses an object without it.
+        default: the value when it is absent or null (a fresh one for a map); None for a required member.
+        aliases: other names that a decoder accepts; of all names the last one in the object wins (D-03).
+        inside: a member of the object ``inside[0]`` that counts too, as its ``inside[1]``.
+        doc: one line for the reference, with units.
+    """
+
+    name: str
+    wire: str
+    shape: Shape
+    required: bool
+    default: Any = None
+    aliases: tuple[str, ...] = ()
+    inside: tuple[str, str] | None = None
+    doc: str = ""
+
+
+@overload
+def member(
+    *,
+    wire: str | None = ...,
+    aliases: tuple[str, ...] = ...,
+    inside: tuple[str, str] | None = ...,
+    choices: tuple[Any, ...] = ...,
+    doc: str = ...,
+) -> Any: ...
+@overload
+def member(
+    *,
+    default: T,
+    wire: str | None = ...,
+    aliases: tuple[str, ...] = ...,
+    inside: tuple[str, str] | None = ...,
+    choices: tuple[Any, ...] = ...,
+    doc: str = ...,
+) -> T: ...
+@overload
+def member(
+    *,
+    factory: Callable[[], T],
+    wire: str | None = ...,
+    aliases: tuple[str, ...] = ...,
+    inside: tuple[str, str] | None = ...,
+    choices: tuple[Any, ...] = ...,
+    doc: str = ...,
+) -> T: ...
+def member(
+    *,
+    default: Any = attrs.NOTHING,
+    factory: Callable[[], Any] | None = None,
+    wire: str | None = None,
+    aliases: tuple[str, ...] = (),
+    inside: tuple[str, str] | None = None,
+    choices: tuple[Any, ...] = (),
+    doc: str = "",
+) -> Any:
+    """Declare a member; see `Member` for the arguments. Without `default` and `factory` it is required."""
+    return attrs.field(
+        default=attrs.Factory(factory) if factory is not None else default,
+        metadata={"wire": wire, "aliases": aliases, "inside": inside, "choices": choices, "doc": doc},
+    )
+
+
+class Value:
+    """Base of all wire classes: compared by value, printed without what is default."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        parts = []
+        for each in members(type(self)):
+            value = getattr(self, each.name)
+            if each.required or value != each.default:
+                shown = f"<{len(value)} bytes>" if isinstance(value, bytes) else repr(value)
+                parts.append(f"{each.name}={shown}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(member, attrs.field))
+def wire_class(cls: type[T]) -> type[T]:
+    """Make a wire class of an annotated class: frozen, slotted, keyword-only, checked on construction.
+
+    Construction raises TypeError or ValueError for a member of the wrong type or value.
+    """
+    return attrs.frozen(cls, kw_only=True, slots=True, repr=False, field_transformer=_checked)
+
+
+def members(cls: type) -> tuple[Member, ...]:
+    """The members of a wire class, in the order of their declaration."""
+    found = _MEMBERS.get(cls)
+    if found is None:
+        found = _MEMBERS[cls] = tuple(_member(each) for each in attrs.fields(cls))
+    return found
+
+
+_MEMBERS: dict[type, tuple[Member, ...]] = {}
+
+
+def _member(field: "attrs.Attribute[Any]") -> Member:
+    default: Any = field.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        default = default.factory()
+    required = field.default is attrs.NOTHING
+    return Member(
+        name=field.name,
+        wire=field.metadata.get("wire") or _camel(field.name),
+        shape=_shape(field.type, field.metadata.get("choices", ())),
+        required=required,
+        default=None if required else default,
+        aliases=field.metadata.get("aliases", ()),
+        inside=field.metadata.get("inside"),
+        doc=field.metadata.get("doc", ""),
+    )
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+_PLAIN = {str: Kind.STRING, int: Kind.INTEGER, float: Kind.NUMBER, bool: Kind.BOOLEAN, bytes: Kind.BYTES}
+
+
+def _shape(annotation: Any, choices: tuple[Any, ...] = ()) -> Shape:
+    if get_origin(annotation) in (Union, types.UnionType):
+        rest = [each for each in get_args(annotation) if each is not type(None)]
+        optional = len(rest) < len(get_args(annotation))
+        if len(rest) > 1:
+            return Shape(Kind.UNION, tuple(rest), optional)
+        return attrs.evolve(_shape(rest[0], choices), optional=optional)
+    if get_origin(annotation) is Annotated:
+        return Shape(get_args(annotation)[1])
+    if get_origin(annotation) is tuple:
+        return Shape(Kind.LIST, _shape(get_args(annotation)[0]))
+    if annotation in _PLAIN:
+        return Shape(_PLAIN[annotation], choices=choices)
+    return Shape(Kind.ENUM if issubclass(annotation, enum.Enum) else Kind.OBJECT, annotation)
+
+
+# ------------------------------------------------------------ checks on construction
+
+
+def _checked(cls: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
+    done = []
+    for field in fields:
+        if field.type is None or get_origin(field.type) is ClassVar:  # pragma: no cover
+            raise TypeError(f"{cls.__name__}.{field.name} has no annotation")
+        shape = _shape(field.type, field.metadata.get("choices", ()))
+        default = field.default
+        if default is None and not shape.optional:  # pragma: no cover
+            raise TypeError(f"{cls.__name__}.{field.name}: the default None is not of its type")
+        done.append(
+            field.evolve(
+                converter=_converter(field.name, shape),
+                # A map has no hash; leaving it out keeps the objects that hold one hashable.
+                hash=False if shape.kind is Kind.MAP else None,
+            )
+        )
+    return done
+
+
+def _converter(name: str, shape: Shape) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        return None if value is None and shape.optional else check(name, shape, value)
+
+    return convert
+
+
+def check(name: str, shape: Shape, value: Any) -> Any:
+    """Return the value as an object of this shape holds it.
+
+    Args:
+        name: of the member, for the error.
+
+    Raises:
+        TypeError: it is of another type.
+        ValueError: it is of the right type, but no legal value.
+    """
+    result = _CHECKS[shape.kind](name, shape, value)
+    if shape.choices and result not in shape.choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, shape.choices))}, not {value!r}")
+    return result
+
+
+def _wrong(name: str, expected: str, value: Any) -> TypeError:
+    return TypeError(f"{name} must be {expected}, not {type(value).__name__}")
+
+
+def _string(name: str, _: Shape, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(name, "a str", value)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{name} holds a lone surrogate and cannot be sent as UTF-8") from None
+    return value
+
+
+def _integer(name: str, _: Shape, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _wrong(name, "an int", value)
+    if value not in INTEGERS:
+        raise ValueError(f"{name} does not fit into 64 bits")
+    return value
+
+
+def _number(name: str, _: Shape, value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise _wrong(name, "a number", value)
+    result = float(value)
+    if not math.isfinite(result):
+        raise ValueError(f"{name} must be finite, not {value!r}")
+    return result
+
+
+def _boolean(name: str, _: Shape, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(name, "a bool", value)
+    return value
+
+
+def _bytes(name: str, _: Shape, value: Any) -> bytes:
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise _wrong(name, "bytes", value)
+    return bytes(value)
+
+
+def _locale(name: str, shape: Shape, value: Any) -> Locale:
+    return Locale(_string(name, shape, value))
+
+
+def _zone(name: str, shape: Shape, value: Any) -> str:
+    return check_zone(_string(name, shape, value))
+
+
+def _time(name: str, _: Shape, value: Any) -> datetime:
+    if not isinstance(value, datetime):
+        raise _wrong(name, "a datetime", value)
+    # On the wire a time has no zone (D-10); UTC is what all sides can agree on.
+    return value if value.tzinfo is None else value.astimezone(timezone.utc).replace(tzinfo=None)
+
+
+def _map(name: str, _: Shape, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _wrong(name, "a mapping", value)
+    return {
+        _string(f"a key of {name}", _, key): _json(f"{name}[{key!r}]", each, 1) for key, each in value.items()
+    }
+
+
+_SCALAR = Shape(Kind.STRING)
+_DEEPEST = 200
+
+
+def _json(name: str, value: Any, depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise ValueError(f"{name} is nested more than {_DEEPEST} deep")
+    if value is None or isinstance(value, (bool, bytes)):
+        return value
+    if isinstance(value, str):
+        return _string(name, _SCALAR, value)
+    if isinstance(value, int):
+        return _integer(name, _SCALAR, value)
+    if isinstance(value, float):
+        return _number(name, _SCALAR, value)
+    if isinstance(value, Mapping):
+        return {
+            _string(f"a key of {name}", _SCALAR, key): _json(f"{name}[{key!r}]", each, depth + 1)
+            for key, each in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_json(f"{name}[{index}]", each, depth + 1) for index, each in enumerate(value)]
+    raise _wrong(name, "a JSON value", value)
+
+
+def _instance(name: str, shape: Shape, value: Any) -> Any:
+    if not isinstance(value, shape.of):
+        classes = shape.of if isinstance(shape.of, tuple) else (shape.of,)
+        raise _wrong(name, "a " + " or ".join(each.__name__ for each in classes), value)
+    return value
+
+
+def _list(name: str, shape: Shape, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise _wrong(name, "a tuple or a list", value)
+    return tuple(check(f"{name}[{index}]", shape.of, each) for index, each in enumerate(value))
+
+
+_CHECKS: dict[Kind, Callable[[str, Shape, Any], Any]] = {
+    Kind.STRING: _string,
+    Kind.INTEGER: _integer,
+    Kind.NUMBER: _number,
+    Kind.BOOLEAN: _boolean,
+    Kind.BYTES: _bytes,
+    Kind.LOCALE: _locale,
+    Kind.ZONE: _zone,
+    Kind.TIME: _time,
+    Kind.MAP: _map,
+    Kind.ENUM: _instance,
+    Kind.OBJECT: _instance,
+    Kind.LIST: _list,
+    Kind.UNION: _instance,
+}

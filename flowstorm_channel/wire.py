@@ -1,0 +1,103 @@
+"""What transports bring and take: the same five kinds of message for every channel.
+
+A WebSocket is a `ResponseHead` with status 101 (the handshake's answer), then `str` and `bytes`, one for each
+text and binary message, then a `Close`. An HTTP exchange is a head, `bytes`, and `END`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final, Literal
+
+import attrs
+
+__all__ = ["END", "Close", "CloseCode", "End", "Message", "RequestHead", "ResponseHead"]
+
+Headers = tuple[tuple[str, str], ...]
+
+
+def _headers(pairs: Iterable[tuple[str, str]]) -> Headers:
+    return tuple((str(name), str(value)) for name, value in pairs)
+
+
+class _Head:
+    __slots__ = ()
+
+    headers: Headers
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, None when it is absent; repeated ones are joined by commas.
+
+        Args:
+            name: in any case.
+        """
+        name = name.lower()
+        found = [value for key, value in self.headers if key.lower() == name]
+        return ", ".join(found) if found else None
+
+
+@attrs.frozen(kw_only=True)
+class RequestHead(_Head):
+    """Opens an exchange: what a server gets first. In the output of a client it means: open a transport.
+
+    Args:
+        method: ``GET`` for a WebSocket.
+        url: absolute in the output of a client; a server takes a path too.
+        headers: pairs of name and value; for a WebSocket only those beyond the handshake.
+    """
+
+    method: str = "GET"
+    url: str
+    headers: Headers = attrs.field(default=(), converter=_headers)
+
+
+@attrs.frozen(kw_only=True)
+class ResponseHead(_Head):
+    """Answers a `RequestHead`.
+
+    Args:
+        status: 101: the WebSocket is accepted.
+        headers: pairs of name and value; for a WebSocket only those beyond the handshake.
+    """
+
+    status: int
+    headers: Headers = attrs.field(default=(), converter=_headers)
+
+
+class End(Enum):
+    """The end of an HTTP body."""
+
+    END = "end"
+
+
+END: Final = End.END
+
+
+class CloseCode(int, Enum):
+    """Why a WebSocket is closed (D-67)."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    ABNORMAL = 1006
+    """Never sent: the transport went away without a close."""
+    NO_INIT = 1008
+    TOO_BIG = 1009
+    HOST_FAILED = 1011
+
+
+@attrs.frozen
+class Close:
+    """A close frame; on HTTP: the exchange is given up.
+
+    Args:
+        code: of the WebSocket close.
+        reason: for people, at most 123 bytes of UTF-8.
+    """
+
+    code: int = 1000
+    reason: str = ""
+
+
+Message = RequestHead | ResponseHead | str | bytes | Literal[End.END] | Close
+"""What goes over a transport."""
