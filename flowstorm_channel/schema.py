@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-C = TypeVar("C", bound=type)
+V = TypeVar("V", bound="Value")
 
 INTEGERS = range(-(2**63), 2**64)
 """What a whole number may be: what msgpack and the integers of other languages can carry."""
@@ -179,6 +179,17 @@ class Value:
     """Base of all wire classes: compared by value, printed without what is default."""
 
     __slots__ = ()
+
+    def replace(self: V, **changes: Any) -> V:
+        """A copy with some members changed, checked like any new object.
+
+        Raises:
+            TypeError: a member is of the wrong type, or there is none of that name.
+            ValueError: a member has no legal value.
+        """
+        return attrs.evolve(self, **changes)  # type: ignore[misc]
+
+    __replace__ = replace
 
     def __repr__(self) -> str:
         parts = []

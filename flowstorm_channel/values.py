@@ -392,7 +392,7 @@ class ClientAttributes(Value):
             with suppress(TypeError, ValueError):
                 if name == "client_location" and isinstance(value, str):
                     value = Location.parse(value)
-                found = attrs.evolve(found, **{name: value})
+                found = found.replace(**{name: value})
         return found
 
     def to_map(self) -> dict[str, Any]:
