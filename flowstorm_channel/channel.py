@@ -1,0 +1,495 @@
+"""The doors of every channel: receive, take events, flush, arm a timer.
+
+A host drives any channel, server or client, in one loop::
+
+    channel.receive_data(message)              # or receive_eof()
+    for event in channel.events():
+        ...                                    # act on it
+    for message in channel.data_to_send():
+        ...                                    # put it on the transport
+    ...                                        # and again at channel.next_deadline()
+
+What the peer does takes effect when it is told, what the host does takes effect at once, and time passes
+only inside `next_event()`, so that no deadline overtakes what has already arrived.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from typing import Any, ClassVar
+
+import attrs
+
+from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooLateError
+from flowstorm_channel.events import ClosedEvent, Event, FaultEvent
+from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
+from flowstorm_channel.states import Audio, AudioTable, Deadline, State, Table, legal
+from flowstorm_channel.wire import Close, CloseCode, Message
+
+__all__ = ["Channel", "Control", "Rules", "Timeouts"]
+
+
+class Control(Enum):
+    """What `Channel.next_event()` gives when there is no event."""
+
+    NEED_DATA = "need data"
+    """Nothing more to tell before data, the end of the transport, or the next deadline."""
+    NEED_ANSWER = "need answer"
+    """The machine stands still until the host has answered the event told last."""
+
+
+def _seconds(_: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
+    if value is not None and not value > 0:
+        raise ValueError(f"{attribute.name} must be a positive number of seconds or None, not {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Timeouts:
+    """How long a machine waits, in seconds; None switches a deadline off. See the deadlines in `states`.
+
+    Args:
+        init: server; for Init after the transport was opened (D-67).
+        idle: for anything from the peer, keep-alives included; off by default: real clients fall silent
+            for good reasons (D-67).
+        end_of_utterance: server; for a final result, after the host reported the end of speech (D-48).
+        duplex_silence: server; as the client's silenceTimeout, which does not hold in Duplex (D-19).
+        reconnect: client; between attempts to connect (D-16).
+        lost: client; until an outage is announced (D-16).
+        answer: client; for a part or the Response, before turns are given up (D-36).
+        keep_alive: client; between the empty binary frames it sends (D-15).
+    """
+
+    init: float | None = attrs.field(default=30.0, validator=_seconds)
+    idle: float | None = attrs.field(default=None, validator=_seconds)
+    end_of_utterance: float | None = attrs.field(default=1.5, validator=_seconds)
+    duplex_silence: float | None = attrs.field(default=None, validator=_seconds)
+    reconnect: float | None = attrs.field(default=10.0, validator=_seconds)
+    lost: float | None = attrs.field(default=20.0, validator=_seconds)
+    answer: float | None = attrs.field(default=15.0, validator=_seconds)
+    keep_alive: float | None = attrs.field(default=None, validator=_seconds)
+
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+@attrs.frozen
+class Plan:
+    """All that a trigger does to state, audio and deadlines: one row of the tables, worked out."""
+
+    state: State
+    audio: Audio
+    stop: tuple[str, ...]
+    start: tuple[str, ...]
+    start_once: tuple[str, ...]
+
+
+class Rules:
+    """The tables of one kind of machine, worked out so that an event costs one look-up.
+
+    Args:
+        table: of states.
+        audio: of the audio region.
+        deadlines: in the order in which they fire when due at once.
+    """
+
+    def __init__(self, table: Table, audio: AudioTable, deadlines: tuple[Deadline, ...]) -> None:
+        self.table = table
+        self.deadlines = {each.name: each for each in deadlines}
+        self.rank = {each.name: rank for rank, each in enumerate(deadlines)}
+        self.plans: Mapping[tuple[State, Audio, str], Plan] = {
+            (state, heard, trigger): self._plan(state, heard, trigger, after, audio)
+            for state, row in table.items()
+            for trigger, after in row.items()
+            for heard in audio
+        }
+
+    def _plan(self, state: State, heard: Audio, trigger: str, after: State, audio: AudioTable) -> Plan:
+        then = audio[heard].get(trigger, heard)
+        if after is State.SLEEPING and state is not State.SLEEPING:
+            then = audio[then].get("asleep", then)
+        stop: list[str] = []
+        start: list[str] = []
+        start_once: list[str] = []
+        for each in self.deadlines.values():
+            if not can_run(each, after, then) or trigger in each.stops:
+                stop.append(each.name)
+            elif trigger in each.starts or (each.entering and not can_run(each, state, heard)):
+                (start_once if each.once else start).append(each.name)
+        return Plan(after, then, tuple(stop), tuple(start), tuple(start_once))
+
+
+def can_run(deadline: Deadline, state: State, audio: Audio) -> bool:
+    """Whether the deadline can run there."""
+    return state in deadline.states and (not deadline.audio or audio in deadline.audio)
+
+
+class _Refused:
+    """Stands in the inbox for a message that was too much to keep."""
+
+    def __init__(self, error: LimitExceeded, *, fatal: bool) -> None:
+        self.error = error
+        self.fatal = fatal
+
+
+class Entry:
+    """A message that waits to be sent, and the turn that it belongs to."""
+
+    __slots__ = ("message", "turn")
+
+    def __init__(self, message: Message, turn: object | None) -> None:
+        self.message = message
+        self.turn = turn
+
+
+class Channel(ABC):
+    """One end of a channel: what servers and clients of all transports share.
+
+    Args:
+        clock: gives the time in seconds, from any origin, never backwards.
+        wake: called when the host's own doing gave the machine something to tell or to send. It is to
+            schedule the host's loop, never to call back. Hosts that run the loop after all they do need none.
+        limits: what is taken from the peer.
+        timeouts: how long is waited for what.
+    """
+
+    RULES: ClassVar[Rules]
+    """The tables of this machine."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wake: Callable[[], None] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    ) -> None:
+        self.limits = limits
+        self.timeouts = timeouts
+        self.dropped = 0
+        """Blocks of audio, and parts of interrupted turns, that came or were to go when nobody listened."""
+        self._clock = clock
+        self._wake = wake
+        self._woken = False
+        self._rules = self.RULES
+        self._state = State.CLOSED
+        self._audio = Audio.CLOSED
+        self._finished = False
+        self._inbox: deque[Message | _Refused] = deque()
+        self._inbox_bytes = 0
+        self._end: Close | None = None
+        self._decoded: deque[Event] = deque()
+        self._told: deque[tuple[Event, object]] = deque()
+        self._question: Event | None = None
+        self._outbox: deque[Entry] = deque()
+        self._outbox_bytes = 0
+        self._due: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._state.value}, audio {self._audio.value}>"
+
+    # -------------------------------------------------------- what a host may look at
+
+    @property
+    def state(self) -> State:
+        """Where the conversation is, as this end knows."""
+        return self._state
+
+    @property
+    def audio(self) -> Audio:
+        """Where the stream of input audio is."""
+        return self._audio
+
+    @property
+    def closed(self) -> bool:
+        """Whether `ClosedEvent` has been told: there will be no other event."""
+        return self._finished and not self._told
+
+    @property
+    def full(self) -> bool:
+        """Whether the host should stop reading from the transport until it has taken events or answered."""
+        return 2 * self._inbox_bytes >= self.limits.queued_bytes
+
+    # -------------------------------------------------------- in
+
+    def receive_data(self, message: Message) -> None:
+        """Take what the transport brought. It takes effect in `next_event()`.
+
+        Args:
+            message: one WebSocket message, or a piece of an HTTP exchange; see `wire`.
+
+        Raises:
+            LocalProtocolError: the transport cannot have brought it: a mistake of the host.
+        """
+        if self._end is not None or self._finished or not self._has_transport():
+            return
+        self._check_message(message)
+        if isinstance(message, Close):
+            self._end = message
+            return
+        size = _size(message)
+        if self._inbox_bytes + size > self.limits.queued_bytes + self.limits.message_bytes:
+            self._inbox.append(
+                _Refused(LimitExceeded(f"more than {self.limits.queued_bytes} bytes wait"), fatal=True)
+            )
+            self._end = Close(CloseCode.TOO_BIG, "too much at once")
+            return
+        bound = self.limits.message_bytes
+        if isinstance(message, bytes):
+            bound = max(bound, self.limits.audio_bytes)
+        if size > bound:
+            error = LimitExceeded(f"a message of {size} bytes; at most {bound} are taken")
+            self._inbox.append(_Refused(error, fatal=False))
+            return
+        self._inbox_bytes += size
+        self._inbox.append(message)
+
+    def receive_eof(self) -> None:
+        """The transport is gone. May be called at any time and more than once."""
+        if self._end is None and not self._finished and self._has_transport():
+            self._end = Close(CloseCode.ABNORMAL, "the transport was lost")
+
+    # -------------------------------------------------------- events
+
+    def next_event(self) -> Event | Control:
+        """The next thing to tell; what it means for the state happens here. Raises nothing.
+
+        Returns:
+            An event, or why there is none.
+        """
+        self._woken = False
+        while not self._told:
+            if self._question is not None and self._end is None:
+                return Control.NEED_ANSWER
+            if self._end is not None and self._question is not None:
+                # The end of the transport passes the gate; nobody waits for what stands behind it.
+                self._discard_input()
+            if self._decoded and not self._must_wait(self._decoded[0]):
+                self._take(self._decoded.popleft())
+            elif self._inbox and not self._decoded:
+                self._open_message(self._inbox.popleft())
+            elif self._end is not None:
+                end, self._end = self._end, None
+                self._discard_input()
+                self._transport_gone(end)
+            elif not (self._due and self._expire()):
+                return Control.NEED_DATA
+        event, handle = self._told.popleft()
+        self._telling(event, handle)
+        return event
+
+    def events(self) -> Iterator[Event]:
+        """All there is to tell now. An event takes effect when it is yielded."""
+        while not isinstance(event := self.next_event(), Control):
+            yield event
+
+    def send(self, event: Event) -> None:
+        """Send an event of the channel's own: what belongs to a turn or a stream goes through its handle.
+
+        Raises:
+            LocalProtocolError: it is not legal now; the error lists what is. Nothing has changed.
+            TooLateError: the channel is over.
+        """
+        self._check_not_closed()
+        self._send(event)
+        self._notify()
+
+    # -------------------------------------------------------- out
+
+    def data_to_send(self) -> Iterator[Message]:
+        """What is to go over the transport, in order.
+
+        It is taken one by one, so that an interruption can still withdraw what has not been taken.
+        """
+        while self._outbox:
+            entry = self._outbox.popleft()
+            self._outbox_bytes -= _size(entry.message)
+            self._sending(entry.turn)
+            yield entry.message
+
+    # -------------------------------------------------------- time
+
+    def next_deadline(self) -> float | None:
+        """When the host should run its loop again even if nothing has come: a time of the clock."""
+        if not self._due or (self._question is not None and self._end is None):
+            return None
+        return min(self._due.values())
+
+    def timeout(self) -> float | None:
+        """The same in seconds from now, never negative: for a `select` or a blocking read."""
+        due = self.next_deadline()
+        return None if due is None else max(0.0, due - self._clock())
+
+    # -------------------------------------------------------- for servers and clients: hooks
+
+    @abstractmethod
+    def _read(self, message: Message) -> None:
+        """Take apart one message: `_decoded` gets the events in it, `_fault` what is wrong with it."""
+
+    @abstractmethod
+    def _take(self, event: Event) -> None:
+        """Let an event of the peer take effect, and tell it."""
+
+    @abstractmethod
+    def _send(self, event: Event) -> None:
+        """Let an event of the host take effect, and put it into the outbox."""
+
+    @abstractmethod
+    def _fault(self, error: RemoteProtocolError) -> None:
+        """Answer a fault of the peer as the protocol requires, and tell it."""
+
+    @abstractmethod
+    def _timed_out(self, name: str) -> None:
+        """A deadline is due."""
+
+    @abstractmethod
+    def _limit(self, name: str) -> float | None:
+        """How long a deadline is, in seconds; None: it does not run."""
+
+    @abstractmethod
+    def _transport_gone(self, end: Close) -> None:
+        """The transport is gone, and all that came before has been told."""
+
+    def _has_transport(self) -> bool:
+        """Whether there is a transport that can bring something."""
+        return True
+
+    @abstractmethod
+    def _check_message(self, message: Message) -> None:
+        """Raise LocalProtocolError when this channel's transport cannot bring such a message."""
+
+    def _must_wait(self, event: Event) -> bool:  # noqa: ARG002
+        """Whether the event has to wait for something that the host does."""
+        return False
+
+    def _telling(self, event: Event, handle: object) -> None:  # noqa: B027
+        """The event is told now."""
+
+    def _sending(self, turn: object) -> None:  # noqa: B027
+        """Something of that turn goes out now."""
+
+    # -------------------------------------------------------- for servers and clients: tools
+
+    def _allows(self, trigger: str) -> bool:
+        return trigger in self._rules.table[self._state]
+
+    def _move(self, trigger: str) -> None:
+        """Go where the tables say. The trigger must be in the row."""
+        plan = self._rules.plans[self._state, self._audio, trigger]
+        self._state, self._audio = plan.state, plan.audio
+        if self._due:
+            for name in plan.stop:
+                self._due.pop(name, None)
+        for name in plan.start:
+            self._arm(name)
+        for name in plan.start_once:
+            if name not in self._due:
+                self._arm(name)
+
+    def _start(self, trigger: str) -> None:
+        """Arm what a trigger starts that changes no state."""
+        for name, each in self._rules.deadlines.items():
+            if trigger in each.starts and can_run(each, self._state, self._audio):
+                self._arm(name)
+
+    def _arm(self, name: str) -> None:
+        limit = self._limit(name)
+        if limit is not None and limit > 0:
+            self._due[name] = self._clock() + limit
+        else:
+            self._due.pop(name, None)
+
+    def _tell(self, event: Event, handle: object = None) -> None:
+        self._told.append((event, handle))
+
+    def _put(self, message: Message, turn: object = None) -> Entry:
+        entry = Entry(message, turn)
+        self._outbox.append(entry)
+        self._outbox_bytes += _size(message)
+        return entry
+
+    def _withdraw(self, turn: object) -> None:
+        """Take back what is still queued for a turn."""
+        kept = deque(entry for entry in self._outbox if entry.turn is not turn)
+        if len(kept) < len(self._outbox):
+            self._outbox = kept
+            self._outbox_bytes = sum(_size(entry.message) for entry in kept)
+
+    def _discard_output(self) -> None:
+        self._outbox.clear()
+        self._outbox_bytes = 0
+
+    def _discard_input(self) -> None:
+        self._question = None
+        self._decoded.clear()
+        self._inbox.clear()
+        self._inbox_bytes = 0
+
+    def _notify(self) -> None:
+        """Wake the host, once, when there is something for it that no data and no time brought."""
+        if self._wake is not None and not self._woken and (self._told or self._outbox or self._decoded):
+            self._woken = True
+            self._wake()
+
+    def _check_not_closed(self) -> None:
+        if self._finished:
+            raise TooLateError("the channel is closed")
+
+    def _check_room(self) -> None:
+        """Raise when the host sends on without letting anything go out."""
+        if self._outbox_bytes > self.limits.queued_bytes:
+            raise LocalProtocolError(
+                f"{self._outbox_bytes} bytes wait to be sent; take them from data_to_send() first"
+            )
+
+    def _illegal(self, what: str, way: str = ">") -> LocalProtocolError:
+        return LocalProtocolError(
+            f"{what} is not legal in {self._state.value}", legal=legal(self._rules.table[self._state], way)
+        )
+
+    def _finish(self, code: int, reason: str) -> None:
+        """Tell the last event."""
+        self._finished = True
+        self._discard_input()
+        self._due.clear()
+        self._end = None
+        self._tell(ClosedEvent(code=int(code), reason=reason))
+
+    # -------------------------------------------------------- inside
+
+    def _open_message(self, message: Message | _Refused) -> None:
+        if "idle" in self._due:
+            self._start("received")
+        if isinstance(message, _Refused):
+            if message.fatal:
+                self._tell(FaultEvent(error=message.error))
+                self._overrun(message.error)
+            else:
+                self._fault(message.error)
+            return
+        self._inbox_bytes -= _size(message)
+        self._read(message)
+
+    @abstractmethod
+    def _overrun(self, error: LimitExceeded) -> None:
+        """More has come than can be kept: give the transport up."""
+
+    def _expire(self) -> bool:
+        """Let the earliest deadline that is due happen; whether there was one."""
+        now = self._clock()
+        due = [(when, self._rules.rank[name], name) for name, when in self._due.items() if when <= now]
+        if not due:
+            return False
+        name = min(due)[2]
+        del self._due[name]
+        self._timed_out(name)
+        return True
+
+
+def _size(message: Message) -> int:
+    if isinstance(message, (str, bytes)):
+        return len(message)
+    return 0

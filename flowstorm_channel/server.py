@@ -1,0 +1,724 @@
+"""One core for the servers of all channels: who speaks, turns, audio, sessions (socket-v1.md, "V1 server").
+
+A transport adds how bytes become events and back; it overrides `_read` and `_write`, and nothing of what
+follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from flowstorm_channel.channel import Channel, Rules
+from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooLateError
+from flowstorm_channel.events import (
+    BinaryEvent,
+    ErrorEvent,
+    Event,
+    FaultEvent,
+    InitEvent,
+    InputAudioStreamOpenEvent,
+    InputEvent,
+    ReadyEvent,
+    RecognizedInputEvent,
+    RequestEvent,
+    ResponseEvent,
+    ResponseItemEvent,
+    SessionEndEvent,
+    SessionExpiredEvent,
+    SessionStartEvent,
+    TurnInterruptedEvent,
+    UnknownEvent,
+)
+from flowstorm_channel.sessions import uuid4_text, well_formed
+from flowstorm_channel.states import (
+    SERVER,
+    SERVER_AUDIO,
+    SERVER_DEADLINES,
+    SERVER_DUPLEX_AUDIO,
+    Audio,
+    State,
+    legal,
+    trigger,
+)
+from flowstorm_channel.values import (
+    ClientConfig,
+    ExpectedPhrase,
+    Input,
+    Request,
+    Response,
+    ResponseItem,
+    SttMode,
+    Transcript,
+)
+from flowstorm_channel.wire import Close, CloseCode
+
+__all__ = ["AudioStream", "ServerChannel", "Turn"]
+
+SILENCE = "#silence"
+"""The text of an input that says: the user said nothing."""
+EMPTY = Response()
+_NOBODY = InitEvent(key="", device_id="")
+
+
+class Turn:
+    """One input and its response, or a response that the server began by itself.
+
+    What belongs to a turn is sent through it; once it is over, sending raises `TooLateError` and puts nothing
+    on the wire (D-38).
+    """
+
+    __slots__ = ("_channel", "_items", "_seen", "init", "input", "number", "over", "request", "session_id")
+
+    def __init__(
+        self,
+        channel: ServerChannel,
+        number: int,
+        input: Input | None,  # noqa: A002
+        request: Request | None,
+        session_id: str,
+        init: InitEvent,
+    ) -> None:
+        self._channel = channel
+        self._items: list[ResponseItem] = []
+        self._seen = False
+        self.number = number
+        """Counts the turns of this channel from 1; for logs and recordings."""
+        self.input = input
+        """What the user said; None when the server began the turn."""
+        self.request = request
+        """The Request the input came in, of an old client; the host checks what is in it (D-61)."""
+        self.session_id = session_id
+        """Of the session the turn belongs to."""
+        self.init = init
+        """Who speaks, and what the client wants."""
+        self.over = False
+        """Whether nothing more can be sent."""
+
+    def __repr__(self) -> str:
+        return f"<Turn {self.number} {self.text!r}{' over' if self.over else ''}>"
+
+    @property
+    def text(self) -> str:
+        """The text of the input, empty without one."""
+        return "" if self.input is None else self.input.transcript.text
+
+    def say(self, item: str | ResponseItem | bytes) -> None:
+        """Send one part of the response.
+
+        Args:
+            item: a text, an item, or audio: a whole file of `ClientConfig.tts_file_type`.
+                Clients that do not understand single items get them with the Response (D-60).
+
+        Raises:
+            TooLateError: the turn is over.
+            LocalProtocolError: too much waits to be sent.
+        """
+        if isinstance(item, bytes):
+            self.send(BinaryEvent(data=item))
+        else:
+            item = ResponseItem(text=item) if isinstance(item, str) else item
+            self.send(ResponseItemEvent(response_item=item))
+
+    def finish(self, response: Response | None = None, **members: Any) -> None:
+        """The response is complete.
+
+        Args:
+            response: all of it; or
+            members: of the `Response`, such as ``session_ended=True`` or ``sleep_timeout=60``.
+
+        Raises:
+            TooLateError: the turn is over.
+            TypeError, ValueError: a member is wrong.
+        """
+        response = Response() if response is None else response
+        self.send(ResponseEvent(response=response.replace(**members) if members else response))
+
+    def fail(self, text: str) -> None:
+        """Tell the user what went wrong, and end the session: the way to report a dialogue's failure.
+
+        Raises:
+            TooLateError: the turn is over.
+        """
+        self.finish(items=(ResponseItem(text=text),), session_ended=True)
+
+    def interrupt(self, reason: str = "host") -> None:
+        """The user has begun to speak or wants to hear no more. Does nothing once the turn is over.
+
+        Args:
+            reason: for `TurnInterruptedEvent`.
+        """
+        if not self.over:
+            self._channel._interrupt(reason)
+
+    def send(self, event: ResponseItemEvent | ResponseEvent | BinaryEvent) -> None:
+        """What `say` and `finish` use.
+
+        Raises:
+            TooLateError: the turn is over.
+            LocalProtocolError: it is another event, or too much waits to be sent.
+        """
+        if self.over:
+            raise TooLateError(f"turn {self.number} is over")
+        self._channel._respond(self, event)
+
+
+class AudioStream:
+    """The user's audio, from the client's InputAudioStreamOpen on; `TooLateError` once it is over (D-44)."""
+
+    __slots__ = ("_channel", "config", "expected_phrases", "over")
+
+    def __init__(
+        self, channel: ServerChannel, config: ClientConfig, expected_phrases: tuple[ExpectedPhrase, ...]
+    ) -> None:
+        self._channel = channel
+        self.config = config
+        """The client's, with the language and mode that the last Response set (D-62)."""
+        self.expected_phrases = expected_phrases
+        """Hints from the last Response (D-62)."""
+        self.over = False
+        """Whether nothing it recognises counts any more."""
+
+    def __repr__(self) -> str:
+        return f"<AudioStream {self.config.stt_mode.value}{' over' if self.over else ''}>"
+
+    def ready(self) -> None:
+        """The recogniser is ready: the client is told to send audio. A second time it does nothing (D-43).
+
+        Raises:
+            TooLateError: the stream is over.
+        """
+        self._check()
+        self._channel._stream_ready()
+
+    def recognized(self, what: str | Input, *, final: bool) -> None:
+        """Something was recognised.
+
+        Args:
+            what: the text, or the whole input.
+            final: the utterance is over. The result comes back to the host as an InputEvent (D-64).
+
+        Raises:
+            TooLateError: the stream is over.
+            LocalProtocolError: the recogniser was not `ready()`.
+        """
+        self._check()
+        heard = what if isinstance(what, Input) else self._channel._input(what, self.config)
+        self._channel._recognized(heard, final=final)
+
+    def end_of_utterance(self) -> None:
+        """The recogniser heard the end of speech: a result or silence must follow soon (D-48).
+
+        Counts in SingleUtterance only.
+
+        Raises:
+            TooLateError: the stream is over.
+        """
+        self._check()
+        if self.config.stt_mode is SttMode.SINGLE_UTTERANCE:
+            self._channel._start("utterance ended")
+
+    def send(self, event: InputAudioStreamOpenEvent | RecognizedInputEvent) -> None:
+        """What `ready` and `recognized` do, for events.
+
+        Raises:
+            TooLateError: the stream is over.
+            LocalProtocolError: it is another event, or not legal now.
+        """
+        match event:
+            case InputAudioStreamOpenEvent():
+                self.ready()
+            case RecognizedInputEvent():
+                self.recognized(event.input, final=event.is_final)
+            case _:
+                raise LocalProtocolError(
+                    f"{type(event).__name__} does not belong to an audio stream",
+                    legal=("InputAudioStreamOpenEvent", "RecognizedInputEvent"),
+                )
+
+    def _check(self) -> None:
+        if self.over:
+            raise TooLateError("the audio stream is over")
+
+
+class ServerChannel(Channel):
+    """The server end of a channel.
+
+    Args:
+        make_id: makes the ids of sessions for which the client has named none.
+        queue_inputs: an input that comes while a turn runs waits for its end, and does not interrupt (D-37).
+        kw: see `Channel`.
+    """
+
+    RULES: ClassVar[Rules] = Rules(SERVER, SERVER_AUDIO, SERVER_DEADLINES)
+    DUPLEX_RULES: ClassVar[Rules] = Rules(SERVER, SERVER_DUPLEX_AUDIO, SERVER_DEADLINES)
+
+    def __init__(
+        self, *, make_id: Callable[[], str] = uuid4_text, queue_inputs: bool = False, **kw: Any
+    ) -> None:
+        super().__init__(**kw)
+        self.session_id: str | None = None
+        """Of the session in force."""
+        self.turn: Turn | None = None
+        """The turn of the InputEvent told last. Take it while you hold that event."""
+        self.stream: AudioStream | None = None
+        """The stream of the InputAudioStreamOpenEvent told last. Take it while you hold that event."""
+        self._init = _NOBODY
+        self._make_id = make_id
+        self._queue_inputs = queue_inputs
+        self._running: Turn | None = None
+        self._turns = 0
+        self._listening: AudioStream | None = None
+        self._proposed: str | None = None
+        self._malformed: tuple[str, str] | None = None
+        self._locale: str | None = None
+        self._stt_mode: SttMode | None = None
+        self._expected_phrases: tuple[ExpectedPhrase, ...] = ()
+        self._sleep_timeout = 0
+
+    @property
+    def init(self) -> InitEvent | None:
+        """Who speaks: the Init that the host accepted last."""
+        return None if self._init is _NOBODY else self._init
+
+    # -------------------------------------------------------- the host's words
+
+    def ready(self) -> None:
+        """Accept the Init that was told last: the client is Ready, and reading goes on.
+
+        Raises:
+            LocalProtocolError: no Init waits for an answer.
+            TooLateError: the client is gone.
+        """
+        self._check_not_closed()
+        if not isinstance(self._question, InitEvent):
+            raise LocalProtocolError("no Init waits for an answer")
+        self._init, self._question = self._question, None
+        self._locale = self._stt_mode = None
+        self._expected_phrases = ()
+        self._move("> Ready")
+        self._write(ReadyEvent())
+        self._notify()
+
+    def fail(self, text: str, *, source: str | None = None) -> None:
+        """Refuse the Init that was told last; else report an error that the session does not survive (D-11).
+
+        Args:
+            text: for the user.
+            source: where the error comes from.
+
+        Raises:
+            LocalProtocolError: there is nothing to fail yet.
+            TooLateError: the channel is over.
+        """
+        self._check_not_closed()
+        if not self._allows("> Error"):
+            raise self._illegal("Error")
+        self._question = None
+        self._break("> Error", "error", ErrorEvent(text=text, source=source))
+        self._notify()
+
+    def begin(self) -> Turn:
+        """Begin a turn that nobody asked for (D-29). Nothing goes out before its first part.
+
+        Raises:
+            LocalProtocolError: a turn is running, or the client is not Ready.
+            TooLateError: the channel is over.
+        """
+        self._check_not_closed()
+        if self._running is not None or self._state not in (State.SLEEPING, State.LISTENING):
+            raise LocalProtocolError(f"a turn cannot begin in {self._state.value} while another runs")
+        return self._new_turn(None, None)
+
+    def rename_session(self, session_id: str) -> None:
+        """Give the session that has just begun another id, before the client hears of it (D-58).
+
+        Args:
+            session_id: well-formed.
+
+        Raises:
+            TooLateError: SessionStarted has gone out already.
+            LocalProtocolError: the id is not well-formed.
+        """
+        if not well_formed(session_id):
+            raise LocalProtocolError(f"{session_id!r} is no session id: 1 to 64 of A-Z a-z 0-9 _ -")
+        if not self._rename(session_id):
+            raise TooLateError("the client has been told the id of the session already")
+        self.session_id = session_id
+        if self._running is not None:
+            self._running.session_id = session_id
+
+    def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Close the transport, after what is queued has gone out. A second time it does nothing.
+
+        Args:
+            code: of the WebSocket close (D-67).
+            reason: for people, at most 123 bytes.
+        """
+        if self._state is not State.CLOSED:
+            self._shut(code, reason, "closed")
+            self._notify()
+
+    # -------------------------------------------------------- for transports: hooks
+
+    def _write(self, event: Event, turn: Turn | None = None) -> None:
+        """Put an event into the outbox, as the transport says it.
+
+        Args:
+            event: what to say.
+            turn: whose interruption withdraws it.
+        """
+        raise NotImplementedError
+
+    def _rename(self, session_id: str) -> bool:  # noqa: ARG002
+        """Change the id in what still waits to tell the client; whether that was possible."""
+        return False
+
+    # -------------------------------------------------------- what the client does
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, BinaryEvent):
+            self._on_binary(event)
+            return
+        what = trigger("<", event)
+        if not self._allows(what):
+            self._fault(
+                RemoteProtocolError(
+                    f"{what[2:]} is not legal in {self._state.value}; legal are "
+                    + ", ".join(legal(self._rules.table[self._state], "<"))
+                )
+            )
+            return
+        match event:
+            case InputEvent():
+                self._on_input(what, event.input, None)
+            case RequestEvent():
+                self._on_input(what, _merged(event.request), event.request)
+            case InputAudioStreamOpenEvent():
+                self._on_stream_open(what, event)
+            case SessionEndEvent():
+                self._on_session_end(what, event)
+            case InitEvent():
+                self._advance(what)
+                self._question = event
+                self._tell(event)
+            case _:
+                self._advance(what)
+                self._tell(event)
+
+    def _on_binary(self, event: BinaryEvent) -> None:
+        if not event.data:
+            return
+        if self._audio is Audio.OPEN:
+            self._tell(event)
+        else:
+            self.dropped += 1
+
+    def _on_input(self, what: str, said: Input, request: Request | None) -> None:
+        self._cut("input")
+        self._advance(what)
+        if request is not None:
+            self._adopt(request.session_id)
+        self._begin_session()
+        turn = self._new_turn(said, request)
+        self._tell(InputEvent(input=said), turn)
+
+    def _on_stream_open(self, what: str, event: InputAudioStreamOpenEvent) -> None:
+        before = self._audio
+        if before is Audio.CLOSED:
+            self._set_mode()
+        self._advance(what)
+        if event.session_id is not None and well_formed(event.session_id):
+            self._proposed = event.session_id
+        if before is Audio.CLOSED:
+            stream = AudioStream(self, self._stream_config(), self._expected_phrases)
+            self._listening = stream
+            self._tell(event, stream)
+
+    def _on_session_end(self, what: str, event: SessionEndEvent) -> None:
+        self._cut("session ended", Response(session_ended=True))
+        self._write(event)
+        self._clear_session()
+        self._advance(what)
+        self._tell(event)
+
+    def _must_wait(self, event: Event) -> bool:
+        return (
+            self._queue_inputs
+            and self._running is not None
+            and isinstance(event, (InputEvent, RequestEvent))
+            and self._end is None
+        )
+
+    def _fault(self, error: RemoteProtocolError) -> None:
+        self._break("< fault", "error", ErrorEvent(text=str(error), source="protocol"))
+        self._tell(FaultEvent(error=error))
+
+    def _overrun(self, error: LimitExceeded) -> None:
+        self._shut(CloseCode.TOO_BIG, str(error)[:120], "error")
+
+    # -------------------------------------------------------- what the host does
+
+    def _send(self, event: Event) -> None:
+        match event:
+            case ReadyEvent():
+                self.ready()
+            case ErrorEvent():
+                self.fail(event.text, source=event.source)
+            case SessionEndEvent():
+                if not self._allows("> SessionEnded") or self._running is not None or self.session_id is None:
+                    raise self._illegal("SessionEnded")
+                self._write(event)
+                self._clear_session()
+                self._advance("> SessionEnded")
+            case UnknownEvent() | BinaryEvent(data=b""):
+                what = trigger(">", event)
+                if not self._allows(what):
+                    raise self._illegal(what[2:])
+                self._check_room()
+                self._advance(what)
+                self._write(event)
+            case _:
+                raise LocalProtocolError(
+                    f"{type(event).__name__} is not the channel's to send: what answers an input "
+                    "goes through its turn, what is recognised through its stream",
+                    legal=("ReadyEvent", "ErrorEvent", "SessionEndEvent", "UnknownEvent"),
+                )
+
+    def _respond(self, turn: Turn, event: ResponseItemEvent | ResponseEvent | BinaryEvent) -> None:
+        self._check_room()
+        match event:
+            case ResponseItemEvent():
+                self._begin_session()
+                self._advance("> ResponseItem")
+                if self._config().send_response_items:
+                    self._write(event, turn)
+                else:
+                    turn._items.append(event.response_item)
+            case BinaryEvent():
+                if event.data:
+                    self._begin_session()
+                    self._advance("> Binary")
+                    self._write(event, turn)
+            case ResponseEvent():
+                self._complete(turn, event.response)
+            case _:
+                raise LocalProtocolError(
+                    f"{type(event).__name__} does not belong to a turn",
+                    legal=("ResponseItemEvent", "ResponseEvent", "BinaryEvent"),
+                )
+        self._notify()
+
+    def _complete(self, turn: Turn, response: Response) -> None:
+        self._begin_session()
+        if self._config().send_response_items:
+            for item in response.items:
+                self._write(ResponseItemEvent(response_item=item), turn)
+            response = response.replace(items=())
+        elif turn._items:
+            response = response.replace(items=(*turn._items, *response.items))
+        sleeps = response.sleep_timeout > 0
+        ends = response.session_ended and not sleeps
+        if sleeps and response.session_ended:
+            response = response.replace(session_ended=False)  # D-51
+        if response.locale is not None:
+            self._locale = response.locale
+        if response.stt_mode is not None:
+            self._stt_mode = response.stt_mode
+        self._expected_phrases = response.expected_phrases
+        self._write(ResponseEvent(response=self._localised(response)))
+        self._retire(turn)
+        self._advance("> Response end" if ends or sleeps else "> Response")
+        if ends:
+            self._write(SessionEndEvent())  # D-12: right after, never before
+            self._clear_session()
+        elif sleeps:
+            self._sleep_timeout = response.sleep_timeout
+            self._start("sleeps")
+
+    def _interrupt(self, reason: str) -> None:
+        self._cut(reason)
+        if self._allows("interrupt"):  # a turn that was only begun has not moved the state yet
+            self._advance("interrupt")
+        self._notify()
+
+    def _stream_ready(self) -> None:
+        if self._audio is Audio.ASKED:
+            self._advance("> InputAudioStreamOpen")
+            self._write(InputAudioStreamOpenEvent())
+            self._notify()
+
+    def _recognized(self, heard: Input, *, final: bool, reason: str = "recognized") -> None:
+        if self._audio is not Audio.OPEN:
+            raise LocalProtocolError(
+                "nothing can be recognised before the stream is ready()", legal=("ready()",)
+            )
+        self._check_room()
+        if final:
+            self._cut(reason)
+            self._begin_session()
+            self._write(RecognizedInputEvent(input=heard, is_final=True))
+            self._advance("> Recognized final")
+            turn = self._new_turn(heard, None)
+            self._tell(InputEvent(input=heard), turn)
+        else:
+            self._advance("> Recognized interim")
+            if self._config().stt_interim_results:
+                self._write(RecognizedInputEvent(input=heard, is_final=False))
+        self._notify()
+
+    # -------------------------------------------------------- time and ends
+
+    def _limit(self, name: str) -> float | None:
+        match name:
+            case "init":
+                return self.timeouts.init
+            case "idle":
+                return self.timeouts.idle
+            case "sleep":
+                return self._sleep_timeout
+            case "end_of_utterance":
+                return self.timeouts.end_of_utterance
+            case _:
+                if self._rules is self.DUPLEX_RULES:
+                    return self.timeouts.duplex_silence
+                return self._config().silence_timeout / 1000
+
+    def _timed_out(self, name: str) -> None:
+        match name:
+            case "init":
+                self._write(ErrorEvent(text="Init did not come in time", source="protocol"))
+                self._shut(CloseCode.NO_INIT, "no Init", "error")
+            case "idle":
+                self._shut(CloseCode.GOING_AWAY, "nothing heard for too long", "lost")
+            case "sleep":
+                expired = self.session_id
+                self._clear_session()
+                if expired is not None:
+                    self._tell(SessionExpiredEvent(session_id=expired))
+            case _:
+                silence = self._input(SILENCE, self._stream_config())
+                self._recognized(silence, final=True, reason="silence")
+
+    def _transport_gone(self, end: Close) -> None:
+        if self._running is not None:
+            self._close_turn(self._running, "lost")
+        self._discard_output()
+        self._advance("lost")
+        self._finish(end.code, end.reason)
+
+    def _shut(self, code: int, reason: str, why: str) -> None:
+        if self._running is not None:
+            self._close_turn(self._running, why)
+        self._advance("close")
+        self._put(Close(int(code), reason))
+        self._finish(code, reason)
+
+    # -------------------------------------------------------- turns and sessions
+
+    def _telling(self, event: Event, handle: object) -> None:  # noqa: ARG002
+        if isinstance(handle, Turn):
+            self.turn = handle
+        elif isinstance(handle, AudioStream):
+            self.stream = handle
+
+    def _sending(self, turn: object) -> None:
+        if isinstance(turn, Turn):
+            turn._seen = True
+
+    def _new_turn(self, said: Input | None, request: Request | None) -> Turn:
+        self._turns += 1
+        turn = Turn(self, self._turns, said, request, self.session_id or "", self._init)
+        self._running = turn
+        return turn
+
+    def _retire(self, turn: Turn) -> None:
+        turn.over = True
+        turn._items.clear()
+        self._running = None
+
+    def _close_turn(self, turn: Turn, reason: str) -> None:
+        """End a turn without an answer: what waits for it is withdrawn, its host is told."""
+        self._withdraw(turn)
+        self._retire(turn)
+        self._tell(TurnInterruptedEvent(number=turn.number, reason=reason))
+
+    def _cut(self, reason: str, response: Response = EMPTY) -> None:
+        """*cut* of socket-v1.md (D-37). A turn that the client knows nothing of needs no answer."""
+        turn = self._running
+        if turn is not None:
+            self._close_turn(turn, reason)
+            if turn.input is not None or turn._seen:
+                self._write(ResponseEvent(response=self._localised(response)))
+
+    def _break(self, what: str, reason: str, error: ErrorEvent) -> None:
+        """An Error: it closes the turn, the session and the stream (D-11, D-54)."""
+        if self._running is not None:
+            self._close_turn(self._running, reason)
+        self._write(error)
+        self._clear_session()
+        self._advance(what)
+
+    def _begin_session(self) -> None:
+        """*begin* of socket-v1.md: the id in force, else the one proposed, else a new one (D-04)."""
+        if self.session_id is None:
+            self.session_id = self._proposed or self._make_id()
+            self._proposed = None
+            self._write(SessionStartEvent(session_id=self.session_id))
+            if self._running is not None:
+                self._running.session_id = self.session_id
+
+    def _adopt(self, proposed: str) -> None:
+        """A Request names its session: another than the one in force begins anew (D-04, D-58, D-80)."""
+        if not well_formed(proposed):
+            if self._malformed is None or self._malformed[0] != proposed:
+                self._malformed = (proposed, self._make_id())
+            proposed = self._malformed[1]
+        if proposed != self.session_id:
+            if self.session_id is not None:
+                self._clear_session()
+            self._proposed = proposed
+
+    def _clear_session(self) -> None:
+        self.session_id = None
+        self._proposed = None
+        self._locale = self._stt_mode = None
+        self._expected_phrases = ()
+
+    def _localised(self, response: Response) -> Response:
+        """A Response as it goes out: clients go wrong without its locale (D-07, D-62)."""
+        return response if response.locale is not None else response.replace(locale=self._spoken_locale())
+
+    def _spoken_locale(self) -> str:
+        return self._locale or self._config().locale
+
+    def _config(self) -> ClientConfig:
+        return self._init.config
+
+    def _stream_config(self) -> ClientConfig:
+        config = self._config()
+        return config.replace(locale=self._spoken_locale(), stt_mode=self._stt_mode or config.stt_mode)
+
+    def _input(self, text: str, config: ClientConfig) -> Input:
+        return Input(locale=config.locale, zone_id=config.zone_id, transcript=Transcript(text=text))
+
+    # -------------------------------------------------------- the tables
+
+    def _advance(self, what: str) -> None:
+        self._move(what)
+        if self._audio is Audio.CLOSED and self._listening is not None:
+            self._listening.over = True
+            self._listening = None
+
+    def _set_mode(self) -> None:
+        """The mode of a stream is settled when it opens (D-62)."""
+        duplex = self._stream_config().stt_mode is SttMode.DUPLEX
+        self._rules = self.DUPLEX_RULES if duplex else self.RULES
+
+
+def _merged(request: Request) -> Input:
+    """The input of a Request, with its attributes: the Request's win (D-61)."""
+    attributes = {**request.input.attributes, **request.attributes}
+    if request.initiation_id is not None:
+        attributes["initiationId"] = request.initiation_id
+    return request.input.replace(attributes=attributes)

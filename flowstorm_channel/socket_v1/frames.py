@@ -1,0 +1,59 @@
+"""How an event is a WebSocket message, the same for both ends (socket-v1.md, events.md "Codecs").
+
+With JSON, the default, one text message is one event and a binary message is a block of audio. With msgpack,
+which both ends must ask for by subprotocol, every event is a binary message. An empty binary message is
+a keep-alive in both (D-15).
+"""
+
+from __future__ import annotations
+
+from flowstorm_channel.codecs import JsonCodec, MsgpackCodec
+from flowstorm_channel.events import BinaryEvent, Event
+from flowstorm_channel.limits import Limits
+from flowstorm_channel.wire import RequestHead, ResponseHead
+
+__all__ = ["SUBPROTOCOL", "SUBPROTOCOL_HEADER", "Frames", "offers_msgpack"]
+
+SUBPROTOCOL_HEADER = "Sec-WebSocket-Protocol"
+SUBPROTOCOL = MsgpackCodec.subprotocol
+
+
+class Frames:
+    """Events to WebSocket messages and back.
+
+    Args:
+        limits: for what the peer sends.
+        msgpack: whether both ends asked for msgpack.
+    """
+
+    def __init__(self, limits: Limits, *, msgpack: bool = False) -> None:
+        self._json = JsonCodec(limits)
+        self._msgpack = MsgpackCodec(limits) if msgpack else None
+
+    def read(self, message: str | bytes) -> Event:
+        """The event in a message.
+
+        Raises:
+            RemoteProtocolError: there is none.
+        """
+        if isinstance(message, str):
+            return self._json.decode(message)
+        if self._msgpack is None or not message:
+            return BinaryEvent(data=message)
+        return self._msgpack.decode(message)
+
+    def write(self, event: Event) -> str | bytes:
+        """The message for an event.
+
+        Raises:
+            LocalProtocolError: it cannot be sent.
+        """
+        if isinstance(event, BinaryEvent) and (self._msgpack is None or not event.data):
+            return event.data
+        return self._json.encode(event) if self._msgpack is None else self._msgpack.encode(event)
+
+
+def offers_msgpack(head: RequestHead | ResponseHead) -> bool:
+    """Whether the head of a handshake names the subprotocol for msgpack."""
+    offered = head.header(SUBPROTOCOL_HEADER) or ""
+    return SUBPROTOCOL in (each.strip() for each in offered.split(","))

@@ -1,0 +1,72 @@
+"""The server end of one WebSocket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowstorm_channel.channel import Entry
+from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.events import Event, RecognizedEvent, RecognizedInputEvent, SessionStartEvent
+from flowstorm_channel.server import ServerChannel, Turn
+from flowstorm_channel.socket_v1.frames import SUBPROTOCOL, SUBPROTOCOL_HEADER, Frames, offers_msgpack
+from flowstorm_channel.states import State
+from flowstorm_channel.wire import Close, Message, RequestHead, ResponseHead
+
+__all__ = ["SocketV1Server"]
+
+
+class SocketV1Server(ServerChannel):
+    """The server end of Socket V1, for one WebSocket connection.
+
+    The first thing it receives is the `RequestHead` of the handshake; its answer, a `ResponseHead` with
+    status 101, is the first thing it sends.
+
+    Args:
+        kw: see `ServerChannel`.
+    """
+
+    def __init__(self, **kw: Any) -> None:
+        super().__init__(**kw)
+        self._frames = Frames(self.limits)
+        self._announcement: Entry | None = None
+
+    def _check_message(self, message: Message) -> None:
+        if isinstance(message, Close):
+            return
+        opening = self._state is State.CLOSED and not self._inbox
+        if opening is not isinstance(message, RequestHead) or not isinstance(
+            message, (RequestHead, str, bytes)
+        ):
+            raise LocalProtocolError(
+                f"a WebSocket cannot bring {type(message).__name__} to a server in {self._state.value}",
+                legal=("RequestHead",) if opening else ("str", "bytes", "Close"),
+            )
+
+    def _read(self, message: Message) -> None:
+        if isinstance(message, RequestHead):
+            msgpack = offers_msgpack(message)
+            self._frames = Frames(self.limits, msgpack=msgpack)
+            self._advance("opened")
+            self._put(
+                ResponseHead(status=101, headers=((SUBPROTOCOL_HEADER, SUBPROTOCOL),) if msgpack else ())
+            )
+        elif isinstance(message, (str, bytes)):
+            try:
+                event = self._frames.read(message)
+            except RemoteProtocolError as error:
+                self._fault(error)
+            else:
+                self._decoded.append(event)
+
+    def _write(self, event: Event, turn: Turn | None = None) -> None:
+        if isinstance(event, RecognizedInputEvent):
+            event = RecognizedEvent(text=event.input.transcript.text, is_final=event.is_final)
+        entry = self._put(self._frames.write(event), turn)
+        if isinstance(event, SessionStartEvent):
+            self._announcement = entry
+
+    def _rename(self, session_id: str) -> bool:
+        if self._announcement is None or self._announcement not in self._outbox:
+            return False
+        self._announcement.message = self._frames.write(SessionStartEvent(session_id=session_id))
+        return True
