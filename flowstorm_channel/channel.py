@@ -172,7 +172,8 @@ class Channel(ABC):
         self.dropped = 0
         """Blocks of audio, and parts of interrupted turns, that came or were to go when nobody listened."""
         self._clock = clock
-        self._wake = wake
+        self.wake = wake
+        """Called when the host's own doing gave the machine something to do; may be set later."""
         self._woken = False
         self._rules = self.RULES
         self._state = State.CLOSED
@@ -430,9 +431,9 @@ class Channel(ABC):
 
     def _notify(self) -> None:
         """Wake the host, once, when there is something for it that no data and no time brought."""
-        if self._wake is not None and not self._woken and (self._told or self._outbox or self._decoded):
+        if self.wake is not None and not self._woken and (self._told or self._outbox or self._decoded):
             self._woken = True
-            self._wake()
+            self.wake()
 
     def _check_not_closed(self) -> None:
         if self._finished:

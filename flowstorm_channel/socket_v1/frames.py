@@ -15,7 +15,7 @@ from flowstorm_channel.wire import RequestHead, ResponseHead
 __all__ = ["SUBPROTOCOL", "SUBPROTOCOL_HEADER", "Frames", "offers_msgpack"]
 
 SUBPROTOCOL_HEADER = "Sec-WebSocket-Protocol"
-SUBPROTOCOL = MsgpackCodec.subprotocol
+SUBPROTOCOL = "flowstorm.v1+msgpack"
 
 
 class Frames:

@@ -1,0 +1,352 @@
+"""Drives any server channel under asyncio: one dialogue function, one recogniser, any transport.
+
+`contrib.asgi` is this with ASGI as the transport; another transport is two coroutines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import Any, Protocol
+
+import attrs
+
+from flowstorm_channel.errors import TooLateError
+from flowstorm_channel.events import (
+    BinaryEvent,
+    ClosedEvent,
+    Event,
+    InitEvent,
+    InputAudioStreamCancelEvent,
+    InputAudioStreamCloseEvent,
+    InputAudioStreamOpenEvent,
+    InputEvent,
+    TurnInterruptedEvent,
+)
+from flowstorm_channel.server import AudioStream, ServerChannel, Turn
+from flowstorm_channel.values import ClientConfig, Input, ResponseItem, TtsType
+from flowstorm_channel.wire import Close, CloseCode, Message
+
+__all__ = ["Driver", "Host", "Part", "Sound", "Transport"]
+
+log = logging.getLogger("flowstorm_channel")
+
+Part = str | ResponseItem | bytes
+"""What a dialogue says: a text, an item, or audio."""
+Answer = AsyncIterator[Part] | Awaitable[Part | Iterable[Part] | None]
+"""What a dialogue gives back: it is an async generator, or a coroutine function."""
+
+
+class Transport(Protocol):
+    """What carries the messages of one channel."""
+
+    async def receive(self) -> Message | None:
+        """The next message from the peer; None, or an exception, once there will be none."""
+
+    async def send(self, message: Message) -> None:
+        """Put a message on the transport."""
+
+
+class Sound:
+    """The user's audio for a recogniser: ``async for block in sound``.
+
+    What the recogniser does not take in time is dropped, the oldest first: late speech is worth less
+    than the speech of now.
+
+    Args:
+        stream: the stream it comes from.
+        most: the bytes that are kept for the recogniser.
+    """
+
+    def __init__(self, stream: AudioStream, most: int) -> None:
+        self.stream = stream
+        self.dropped = 0
+        """Bytes that the recogniser was too slow for."""
+        self._most = most
+        self._blocks: deque[bytes] = deque()
+        self._held = 0
+        self._more = asyncio.Event()
+        self._ended = False
+
+    @property
+    def config(self) -> ClientConfig:
+        """Sample rate, language and mode of the audio."""
+        return self.stream.config
+
+    def end_of_utterance(self) -> None:
+        """The recogniser heard the end of speech: see `AudioStream.end_of_utterance`. Never raises."""
+        if not self.stream.over:
+            self.stream.end_of_utterance()
+
+    def feed(self, block: bytes) -> None:
+        """Add a block; the driver does."""
+        self._blocks.append(block)
+        self._held += len(block)
+        while self._held > self._most and len(self._blocks) > 1:
+            oldest = self._blocks.popleft()
+            self._held -= len(oldest)
+            self.dropped += len(oldest)
+        self._more.set()
+
+    def end(self) -> None:
+        """No more will come; the driver says so."""
+        self._ended = True
+        self._more.set()
+
+    def __aiter__(self) -> Sound:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._blocks:
+            if self._ended:
+                raise StopAsyncIteration
+            self._more.clear()
+            await self._more.wait()
+        block = self._blocks.popleft()
+        self._held -= len(block)
+        return block
+
+
+@attrs.define(kw_only=True, eq=False)
+class Host:
+    """What a server does with its channels: plain async functions, the same for all transports.
+
+    Args:
+        dialogue: takes one turn and says its answer: an async generator of parts, or a coroutine that returns
+            one part, several, or None. What it leaves open is finished for it. It is cancelled when the turn
+            is interrupted.
+        recogniser: takes a `Sound` and yields what it hears: pairs of a text (or an Input) and whether it is
+            final. Without one, requests for audio are not acknowledged.
+        voice: makes the audio of an item, a whole file of ``config.tts_file_type``, for clients that require
+            speech as a stream (`TtsType.REQUIRED_STREAMING`).
+        authorise: takes the Init and returns None to accept it, or the text of the refusal.
+        observe: is shown every event before it is acted on; for logs.
+        apology: what the user is told when the dialogue raises.
+    """
+
+    dialogue: Callable[[Turn], Answer]
+    recogniser: Callable[[Sound], AsyncIterator[tuple[str | Input, bool]]] | None = None
+    voice: Callable[[ResponseItem, ClientConfig], Awaitable[bytes]] | None = None
+    authorise: Callable[[InitEvent], Awaitable[str | None]] | None = None
+    observe: Callable[[Event], None] | None = None
+    apology: str = "Something went wrong."
+
+
+class Driver:
+    """Runs one server channel over one transport.
+
+    Args:
+        channel: a new one; its clock is to be that of the running loop or `time.monotonic`.
+        transport: what carries its messages.
+        host: what is done with it.
+    """
+
+    def __init__(self, channel: ServerChannel, transport: Transport, host: Host) -> None:
+        self.channel = channel
+        self.channel.wake = self._wake
+        self._transport = transport
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._output = asyncio.Event()
+        self._flushed = asyncio.Event()
+        self._flushed.set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due: float | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answering: dict[int, asyncio.Task[None]] = {}
+        self._sound: Sound | None = None
+        self._hearing: asyncio.Task[None] | None = None
+        self._room = asyncio.Event()
+
+    async def run(self) -> None:
+        """Carry messages until one end closes. Cancelled, it takes the transport for lost."""
+        ends = (self._spawn(self._read()), self._spawn(self._write()))
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.channel.receive_eof()
+            self._step()
+            self._arm(None)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:
+        """Close the channel, after what is queued has gone out."""
+        self.channel.close(code, reason)
+
+    # -------------------------------------------------------- the two ends
+
+    async def _read(self) -> None:
+        while (message := await self._receive()) is not None:
+            self.channel.receive_data(message)
+            self._step()
+            if isinstance(message, Close):
+                return
+            while self.channel.full:
+                self._room.clear()
+                await self._room.wait()
+
+    async def _receive(self) -> Message | None:
+        try:
+            return await self._transport.receive()
+        except (OSError, RuntimeError):
+            return None
+
+    async def _write(self) -> None:
+        while True:
+            await self._output.wait()
+            self._output.clear()
+            for message in self.channel.data_to_send():
+                await self._transport.send(message)
+                if isinstance(message, Close):
+                    return
+            self._flushed.set()
+
+    # -------------------------------------------------------- the loop
+
+    def _wake(self) -> None:
+        self._flushed.clear()
+        self._loop.call_soon(self._step)
+
+    def _step(self) -> None:
+        """Not a coroutine: between a message and what it brings about nothing else can happen."""
+        for event in self.channel.events():
+            if self._host.observe is not None:
+                self._host.observe(event)
+            self._take(event)
+        self._arm(self.channel.timeout())
+        self._output.set()
+        self._room.set()
+
+    def _arm(self, seconds: float | None) -> None:
+        due = None if seconds is None else self.channel.next_deadline()
+        if due == self._due and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = None if seconds is None else self._loop.call_later(seconds, self._time_up)
+
+    def _time_up(self) -> None:
+        self._timer = self._due = None
+        self._step()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case InitEvent():
+                if self._host.authorise is None:
+                    self.channel.ready()
+                else:
+                    self._spawn(self._authorise(self._host.authorise(event)))
+            case InputEvent():
+                turn = self.channel.turn
+                if turn is not None and not turn.over:
+                    task = self._answering[turn.number] = self._spawn(self._answer(turn))
+                    task.add_done_callback(partial(self._answered, turn.number))
+            case TurnInterruptedEvent():
+                if event.number in self._answering:
+                    self._answering[event.number].cancel()
+            case InputAudioStreamOpenEvent():
+                self._end_sound()
+                if self.channel.stream is not None and self._host.recogniser is not None:
+                    self._sound = Sound(self.channel.stream, self.channel.limits.queued_bytes)
+                    self._hearing = self._spawn(self._hear(self._sound, self._host.recogniser(self._sound)))
+            case BinaryEvent():
+                if self._sound is not None:
+                    self._sound.feed(event.data)
+            case InputAudioStreamCloseEvent() | ClosedEvent():
+                self._end_sound()
+            case InputAudioStreamCancelEvent():
+                self._end_sound()
+                if self._hearing is not None:
+                    self._hearing.cancel()
+
+    def _answered(self, number: int, _: asyncio.Task[None]) -> None:
+        del self._answering[number]
+
+    def _end_sound(self) -> None:
+        if self._sound is not None:
+            self._sound.end()
+            self._sound = None
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # -------------------------------------------------------- the host's functions
+
+    async def _authorise(self, verdict: Awaitable[str | None]) -> None:
+        try:
+            refusal = await verdict
+        except Exception:
+            log.exception("authorisation failed")
+            refusal = self._host.apology
+        with suppress(TooLateError):  # the client has gone meanwhile
+            if refusal is None:
+                self.channel.ready()
+            else:
+                self.channel.fail(refusal)
+
+    async def _answer(self, turn: Turn) -> None:
+        try:
+            answer = self._host.dialogue(turn)
+            if isinstance(answer, Awaitable):
+                said = await answer
+                for part in (said,) if isinstance(said, (str, bytes, ResponseItem)) else said or ():
+                    await self._say(turn, part)
+            else:
+                async with aclosing(_closable(answer)) as parts:
+                    async for part in parts:
+                        await self._say(turn, part)
+            if not turn.over:
+                turn.finish()
+        except TooLateError:
+            pass  # interrupted, before its cancellation came through
+        except Exception:
+            log.exception("the dialogue failed in turn %s", turn.number)
+            if not turn.over:
+                turn.fail(self._host.apology)
+
+    async def _say(self, turn: Turn, part: Part) -> None:
+        turn.say(part)
+        await self._flushed.wait()  # a slow client slows the dialogue down
+        config = turn.init.config
+        if (
+            self._host.voice is None
+            or config.tts is not TtsType.REQUIRED_STREAMING
+            or isinstance(part, bytes)
+        ):
+            return
+        item = ResponseItem(text=part) if isinstance(part, str) else part
+        if item.command is None and not item.audio and (item.text or item.ssml):
+            turn.say(await self._host.voice(item, config))
+            await self._flushed.wait()
+
+    async def _hear(self, sound: Sound, results: AsyncIterator[tuple[str | Input, bool]]) -> None:
+        try:
+            async with aclosing(_closable(results)) as heard:
+                sound.stream.ready()
+                async for what, final in heard:
+                    sound.stream.recognized(what, final=final)
+        except TooLateError:
+            pass  # the stream was over before the recogniser was
+        except Exception:
+            log.exception("the recogniser failed")
+
+
+async def _closable(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """An async generator around any async iterator, so that `aclosing` fits both."""
+    try:
+        async for item in items:
+            yield item
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()

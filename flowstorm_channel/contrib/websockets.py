@@ -1,0 +1,207 @@
+"""Drives a client channel over the `websockets` library: asynchronously, or blocking.
+
+The loop is a generator of the events; the host acts while it holds one, by the words of the client::
+
+    client = SocketV1Client("ws://127.0.0.1:8000/socket", key="K", device_id="D", auto_start=True)
+    for event in events(client):
+        if isinstance(event, ResponseEvent):
+            client.turn.finish_playback()
+            client.say(input("> "))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.sync.client import ClientConnection as SyncConnection
+from websockets.sync.client import connect as connect_sync
+from websockets.typing import Subprotocol
+
+from flowstorm_channel.client import ClientChannel
+from flowstorm_channel.events import Event
+from flowstorm_channel.socket_v1.frames import SUBPROTOCOL_HEADER
+from flowstorm_channel.wire import Close, CloseCode, Message, RequestHead, ResponseHead
+
+__all__ = ["async_events", "events"]
+
+_FAILURES = (OSError, InvalidHandshake)
+
+
+def events(client: ClientChannel, **options: Any) -> Iterator[Event]:
+    """Run a client, blocking, and yield what it is told until it is closed.
+
+    The words of the client are to be used while an event is held, in this thread. A client that sends audio
+    while it waits for events wants `async_events`.
+
+    Args:
+        client: a new one.
+        options: for ``websockets.sync.client.connect``, such as ``ssl``.
+
+    Raises:
+        websockets.exceptions.InvalidURI: the client's address is none.
+    """
+    socket: SyncConnection | None = None
+    client.open()
+    try:
+        while not client.closed:
+            yield from client.events()
+            connected = False
+            for message in client.data_to_send():
+                if isinstance(message, RequestHead):
+                    connected = True
+                    try:
+                        socket = connect_sync(message.url, **_options(client, message), **options)
+                    except _FAILURES as error:
+                        client.receive_data(_refusal(error))
+                    else:
+                        client.receive_data(_accepted(socket.subprotocol))
+                elif socket is not None:
+                    try:
+                        if isinstance(message, Close):
+                            socket.close(message.code, message.reason)
+                            socket = None
+                        elif isinstance(message, (str, bytes)):
+                            socket.send(message)
+                    except ConnectionClosed:
+                        pass  # the next receipt says so
+            if connected:
+                continue
+            wait = client.timeout()
+            if socket is not None:
+                try:
+                    client.receive_data(socket.recv(timeout=wait))
+                except TimeoutError:
+                    pass
+                except ConnectionClosed as closed:
+                    client.receive_data(_closed(closed))
+                    socket = None
+            elif wait is not None:
+                time.sleep(wait)
+            elif not client.closed:
+                return  # reconnecting is switched off, and nothing else can happen
+    finally:
+        if socket is not None:
+            socket.close()
+
+
+async def async_events(client: ClientChannel, **options: Any) -> AsyncIterator[Event]:
+    """Run a client under asyncio and yield what it is told until it is closed.
+
+    The words of the client may be used at any time, from any task of the loop; use `contextlib.aclosing` when
+    you leave the iteration early.
+
+    Args:
+        client: a new one.
+        options: for ``websockets.asyncio.client.connect``, such as ``ssl``.
+
+    Raises:
+        websockets.exceptions.InvalidURI: the client's address is none.
+    """
+    woken = asyncio.Event()
+    client.wake = woken.set
+    client.open()
+    line: _Line | None = None
+    try:
+        while not client.closed:
+            woken.clear()
+            for event in client.events():
+                yield event
+            for message in client.data_to_send():
+                if isinstance(message, RequestHead):
+                    line = _Line(client, message, woken, options)
+                elif line is not None:
+                    await line.send(message)
+                    if isinstance(message, Close):
+                        line = None
+            if line is not None:
+                line.proceed()
+            wait = client.timeout()
+            if line is None and wait is None:
+                if woken.is_set():
+                    continue
+                return  # closed, or reconnecting is switched off: nothing else can happen
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(woken.wait(), wait)
+    finally:
+        client.wake = None
+        if line is not None:
+            await line.send(Close(CloseCode.GOING_AWAY))
+
+
+class _Line:
+    """One connection: opens it, and hands over what it brings."""
+
+    def __init__(
+        self, client: ClientChannel, head: RequestHead, woken: asyncio.Event, options: dict[str, Any]
+    ) -> None:
+        self._room = asyncio.Event()
+        self._client = client
+        self._woken = woken
+        self._socket: ClientConnection | None = None
+        self._reading = asyncio.get_running_loop().create_task(self._read(head, options))
+        self._reading.add_done_callback(lambda _: woken.set())
+
+    def proceed(self) -> None:
+        """Events were taken: there is room for more. Raises what the connection cannot recover from."""
+        self._room.set()
+        if self._reading.done():
+            self._reading.result()
+
+    async def send(self, message: Message) -> None:
+        if isinstance(message, Close):
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+            if self._socket is not None:
+                await self._socket.close(message.code, message.reason)
+        elif self._socket is not None and isinstance(message, (str, bytes)):
+            with suppress(ConnectionClosed):  # the reader says so
+                await self._socket.send(message)
+
+    async def _read(self, head: RequestHead, options: dict[str, Any]) -> None:
+        try:
+            self._socket = await connect(head.url, **_options(self._client, head), **options)
+            self._hand_over(_accepted(self._socket.subprotocol))
+            while True:
+                self._hand_over(await self._socket.recv())
+                while self._client.full:
+                    self._room.clear()
+                    await self._room.wait()
+        except ConnectionClosed as closed:
+            self._hand_over(_closed(closed))
+        except _FAILURES as error:
+            self._hand_over(_refusal(error))
+
+    def _hand_over(self, message: Message) -> None:
+        self._client.receive_data(message)
+        self._woken.set()
+
+
+def _options(client: ClientChannel, head: RequestHead) -> dict[str, Any]:
+    offered = head.header(SUBPROTOCOL_HEADER)
+    headers = [pair for pair in head.headers if pair[0] != SUBPROTOCOL_HEADER]
+    return {
+        "subprotocols": [Subprotocol(offered)] if offered else None,
+        "additional_headers": headers,
+        "max_size": max(client.limits.message_bytes, client.limits.audio_bytes),
+    }
+
+
+def _accepted(subprotocol: str | None) -> ResponseHead:
+    return ResponseHead(status=101, headers=((SUBPROTOCOL_HEADER, subprotocol),) if subprotocol else ())
+
+
+def _refusal(error: Exception) -> Message:
+    if isinstance(error, InvalidStatus):
+        return ResponseHead(status=error.response.status_code)
+    return Close(CloseCode.ABNORMAL, str(error))
+
+
+def _closed(closed: ConnectionClosed) -> Close:
+    received = closed.rcvd
+    return Close(received.code, received.reason) if received else Close(CloseCode.ABNORMAL, str(closed))
