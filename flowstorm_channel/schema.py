@@ -196,9 +196,14 @@ class Value:
         for each in members(type(self)):
             value = getattr(self, each.name)
             if each.required or value != each.default:
-                shown = f"<{len(value)} bytes>" if isinstance(value, bytes) else repr(value)
-                parts.append(f"{each.name}={shown}")
+                parts.append(f"{each.name}={_shown(value)}")
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return str(value) if isinstance(value, enum.Enum) else repr(value)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(member, attrs.field))

@@ -134,7 +134,7 @@ class Link:
         """Let time pass, stopping at every deadline on the way."""
         until = self.clock.now + seconds
         self.settle()
-        while (due := self._next_deadline()) is not None and due <= until:
+        while (due := self.next_deadline()) is not None and due <= until:
             self.clock.advance(max(0.0, due - self.clock.now))
             self.settle()
         self.clock.advance(max(0.0, until - self.clock.now))
@@ -144,7 +144,8 @@ class Link:
         """All events that an end was told so far."""
         return (step.what for step in self.steps if step.by == end and isinstance(step.what, Event))
 
-    def _next_deadline(self) -> float | None:
+    def next_deadline(self) -> float | None:
+        """The earlier of both ends' deadlines."""
         both = [self.client.next_deadline(), self.server.next_deadline() if self.server else None]
         return min((due for due in both if due is not None), default=None)
 

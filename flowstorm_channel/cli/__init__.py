@@ -1,0 +1,47 @@
+"""The command ``flowstorm-channel``: see a conversation, serve one, have one, read frames, draw the tables.
+
+Exit codes: 0 all is well; 1 what was asked for did not work out; 2 the command was called wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from flowstorm_channel import __version__
+from flowstorm_channel.cli import decode, demo, serve, states, talk
+
+__all__ = ["main"]
+
+_COMMANDS = (demo, serve, talk, decode, states)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; those of the process when None.
+
+    Returns:
+        The exit code.
+    """
+    parser = argparse.ArgumentParser(
+        prog="flowstorm-channel",
+        description="Flowstorm conversation channels: see one, serve one, talk to one.",
+        epilog="`flowstorm-channel COMMAND --help` tells more. Start with `flowstorm-channel demo`.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_to(commands)
+    chosen = parser.parse_args(arguments)
+    try:
+        code: int = chosen.run(chosen)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has had enough, as `head` does; that is no failure.
+        sys.stderr.close()
+        return 0
+    return code

@@ -1,0 +1,98 @@
+"""``flowstorm-channel serve``: a server to try clients on, with the example dialogue or your own."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import socket
+import sys
+from typing import Any
+
+from flowstorm_channel.cli import example
+from flowstorm_channel.cli.terminal import complain, name_of
+from flowstorm_channel.events import BinaryEvent, Event
+from flowstorm_channel.limits import DEFAULT_LIMITS
+
+__all__ = ["add_to"]
+
+
+def add_to(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "serve",
+        help="run a server with an example dialogue, or with yours",
+        description="Run the ASGI application under uvicorn. The address is printed as soon as it listens.",
+    )
+    parser.add_argument(
+        "dialogue",
+        nargs="?",
+        metavar="MODULE:FUNCTION",
+        help="the dialogue to serve (default: an example that repeats what you say)",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, help="0: the system chooses (default: 8000)")
+    parser.add_argument("--verbose", action="store_true", help="print every event")
+    parser.set_defaults(run=_run)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    try:
+        import uvicorn
+
+        from flowstorm_channel.contrib.asgi import ChannelApp
+    except ImportError:
+        complain("serve needs uvicorn: pip install 'flowstorm-channel[server]'")
+        return 1
+    functions: dict[str, Any] = {"recogniser": example.recogniser}
+    dialogue: Any = example.dialogue
+    if chosen.dialogue is not None:
+        try:
+            dialogue, functions = _load(chosen.dialogue), {}
+        except (ImportError, AttributeError, ValueError) as error:
+            complain(f"{chosen.dialogue}: {error}")
+            return 2
+    try:
+        listener = _listen(chosen.host, chosen.port)
+    except (OSError, OverflowError) as error:
+        complain(f"cannot listen on {chosen.host}:{chosen.port}: {error}")
+        return 1
+    if chosen.verbose:
+        functions["observe"] = _show
+    config = uvicorn.Config(
+        ChannelApp(dialogue, **functions),
+        log_level="warning",
+        ws="websockets-sansio",
+        ws_max_size=max(DEFAULT_LIMITS.message_bytes, DEFAULT_LIMITS.audio_bytes),
+    )
+    host, port = listener.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    print(f"Listening on ws://{name}:{port}/socket (Ctrl+C stops it)", flush=True)
+    uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _load(name: str) -> Any:
+    module, _, function = name.partition(":")
+    if not function:
+        raise ValueError("write it as MODULE:FUNCTION")
+    sys.path.insert(0, os.getcwd())
+    return getattr(importlib.import_module(module), function)
+
+
+def _show(event: Event) -> None:
+    if not isinstance(event, BinaryEvent):
+        print(f"{name_of(event)}: {event!r}", flush=True)

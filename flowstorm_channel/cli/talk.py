@@ -1,0 +1,169 @@
+"""``flowstorm-channel talk URL``: a client for the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import threading
+import uuid
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import urlsplit
+
+from flowstorm_channel.cli.terminal import BLUE, DIM, RED, YELLOW, complain, paint
+from flowstorm_channel.client import ClientChannel
+from flowstorm_channel.errors import LocalProtocolError
+from flowstorm_channel.events import (
+    ConnectionFailedEvent,
+    ErrorEvent,
+    Event,
+    FaultEvent,
+    ReadyEvent,
+    RecognizedEvent,
+    ResponseEvent,
+    ResponseItemEvent,
+    SessionEndEvent,
+    SessionStartEvent,
+    TurnInterruptedEvent,
+)
+from flowstorm_channel.socket_v1 import SocketV1Client
+from flowstorm_channel.states import State
+from flowstorm_channel.values import ClientConfig, ResponseItem
+
+__all__ = ["add_to"]
+
+_HELP = "Type what you want to say. An empty line is #silence, /interrupt stops the answer, /quit ends."
+
+
+def add_to(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "talk",
+        help="talk to a server from the terminal",
+        description=f"Talk to a server. {_HELP} Lines from a pipe wait for their turn; typed ones interrupt.",
+    )
+    parser.add_argument("url", metavar="URL", help="ws:// or wss://; without a path, /socket is meant")
+    parser.add_argument("--key", default="flowstorm-channel", help="of the application")
+    parser.add_argument("--device", default=None, help="id of the device (default: a new one)")
+    parser.add_argument("--token", default=None, help="of the user")
+    parser.add_argument("--locale", default="en", help="language, such as cs-CZ (default: en)")
+    parser.add_argument("--msgpack", action="store_true", help="offer msgpack instead of JSON")
+    parser.add_argument("--no-intro", action="store_true", help="wait for your first words")
+    parser.add_argument("--verbose", action="store_true", help="print every event")
+    parser.set_defaults(run=_run)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    parts = urlsplit(chosen.url)
+    if parts.scheme not in ("ws", "wss") or not parts.netloc:
+        complain(f"{chosen.url}: expected an address such as ws://127.0.0.1:8000/socket")
+        return 2
+    try:
+        from flowstorm_channel.contrib.websockets import async_events
+    except ImportError:
+        complain("talk needs websockets: pip install 'flowstorm-channel[websockets]'")
+        return 1
+    client = SocketV1Client(
+        chosen.url if parts.path.strip("/") else parts._replace(path="/socket").geturl(),
+        key=chosen.key,
+        device_id=chosen.device or uuid.uuid4().hex,
+        token=chosen.token,
+        config=ClientConfig(locale=chosen.locale, send_response_items=True, stt_interim_results=True),
+        attributes={"clientType": "flowstorm-channel:terminal"},
+        auto_start=not chosen.no_intro,
+        msgpack=chosen.msgpack,
+    )
+    return asyncio.run(_Talk(client, verbose=chosen.verbose).run(async_events(client)))
+
+
+class _Talk:
+    """One conversation between a person at a terminal and a server."""
+
+    def __init__(self, client: ClientChannel, *, verbose: bool) -> None:
+        self.client = client
+        self.verbose = verbose
+        self.interactive = sys.stdin.isatty()
+        self.lines: list[str | None] = []
+        self.ready = False
+        self.code = 0
+
+    async def run(self, events: Any) -> int:
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._read_lines, args=(loop,), daemon=True).start()
+        if self.interactive:
+            print(paint(_HELP, DIM))
+        async with aclosing(events) as told:
+            async for event in told:
+                if self.verbose:
+                    print(paint(repr(event), DIM))
+                self._show(event)
+                self._speak()
+        return self.code
+
+    def _read_lines(self, loop: asyncio.AbstractEventLoop) -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(self._heard, line.rstrip("\n"))
+        loop.call_soon_threadsafe(self._heard, None)
+
+    def _heard(self, line: str | None) -> None:
+        self.lines.append(line)
+        self._speak()
+
+    def _speak(self) -> None:
+        """Say what was typed, when it may be said; lines from a pipe wait for the answer before them."""
+        while self.lines and not self.client.closed and self.ready:
+            at_rest = self.client.state in (State.SLEEPING, State.LISTENING)
+            if not at_rest and not self.interactive:
+                return
+            line = self.lines.pop(0)
+            if line is None or line == "/quit":
+                self.client.close()
+            elif line == "/interrupt":
+                if self.client.turn is not None:
+                    self.client.turn.interrupt()
+            else:
+                try:
+                    self.client.say(line or "#silence")
+                except (LocalProtocolError, ValueError) as error:
+                    complain(str(error))
+
+    def _show(self, event: Event) -> None:
+        match event:
+            case ReadyEvent():
+                self.ready = True
+            case RecognizedEvent():
+                print(paint(f"~ {event.text}", DIM))
+            case ResponseItemEvent():
+                self._show_item(event.response_item)
+            case ResponseEvent():
+                for item in event.response.items:
+                    self._show_item(item)
+                if self.client.turn is not None:
+                    self.client.turn.finish_playback()
+            case SessionStartEvent():
+                print(paint(f"session {event.session_id}", DIM))
+            case SessionEndEvent():
+                print(paint("the session has ended", DIM))
+            case TurnInterruptedEvent():
+                print(paint("(interrupted)", DIM))
+            case ErrorEvent():
+                print(paint(f"! {event.text}", RED))
+            case FaultEvent():
+                print(paint(f"! the server sent something wrong: {event.error}", RED))
+            case ConnectionFailedEvent():
+                complain(f"no connection to {self.client.url}: {event.reason or event.code}")
+                if not self.ready or not self.interactive:
+                    self.code = 1
+                    self.client.close()
+
+    def _show_item(self, item: ResponseItem) -> None:
+        command = item.command
+        if command is not None:
+            print(paint(f"# {command.name} {'' if command.payload is None else command.payload}", YELLOW))
+        elif item.plain_text:
+            print(paint("< ", BLUE) + item.plain_text)
+        for kind in ("image", "video", "audio"):
+            address = getattr(item, kind)
+            if address:
+                print(paint(f"  [{kind} {address}]", YELLOW))

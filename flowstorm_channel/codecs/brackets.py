@@ -1,0 +1,101 @@
+"""Finding the end of a JSON object without parsing it, in whatever pieces it comes."""
+
+from __future__ import annotations
+
+import re
+
+from flowstorm_channel.codecs.faults import Fault
+from flowstorm_channel.limits import Limits
+
+__all__ = ["Brackets"]
+
+# Outside of strings, a whole string without escapes is one match: most are, and then only brackets are left.
+_OUTSIDE = re.compile(rb'"[^"\\]*"|["{}\[\]]')
+_INSIDE = re.compile(rb'["\\]')
+_QUOTE = ord('"')
+_OPENING = frozenset(b"{[")
+
+
+class Brackets:
+    """Counts brackets outside of strings. It goes on where it stopped, so that every byte is looked at once.
+
+    Args:
+        limits: `nesting` is the deepest that is followed.
+    """
+
+    __slots__ = ("_depth", "_inside", "_nesting", "_position", "scanned")
+
+    scanned: int
+    """All bytes looked at so far."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._nesting = limits.nesting
+        self.scanned = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin with a new object."""
+        self._depth = 0
+        self._position = 0
+        self._inside = False
+
+    def find_end(self, data: bytes | bytearray, stop: int) -> int | None:
+        """Where the object ends that begins at the first byte; None when that is not before `stop`.
+
+        Args:
+            data: what was given before, and more.
+
+        Raises:
+            Fault: it is nested too deep.
+        """
+        before, end = self._position, None
+        while end is None and self._position < stop:
+            if self._inside:
+                self._find_quote(data, stop)
+            else:
+                end = self._find_bracket(data, stop)
+        self.scanned += self._position - before
+        return end
+
+    def _find_quote(self, data: bytes | bytearray, stop: int) -> None:
+        """Go on to the end of a string."""
+        found = _INSIDE.search(data, self._position, stop)
+        if found is None:
+            self._position = stop
+        elif data[found.start()] == _QUOTE:
+            self._position = found.end()
+            self._inside = False
+        else:
+            # Whatever the backslash escapes does not count, even when it is not here yet.
+            self._position = found.end() + 1
+
+    def _find_bracket(self, data: bytes | bytearray, stop: int) -> int | None:
+        """Go on to the end of the object, or into a string that is not a single match."""
+        for found in _OUTSIDE.finditer(data, self._position, stop):
+            start, end = found.span()
+            byte = data[start]
+            if byte == _QUOTE:
+                if end - start == 1:
+                    self._position = end
+                    self._inside = True
+                    return None
+            elif byte in _OPENING:
+                self._depth += 1
+                if self._depth > self._nesting:
+                    raise Fault(f"nested more than {self._nesting} deep", limit=True)
+            else:
+                self._depth -= 1
+                if self._depth <= 0:
+                    self._position = end
+                    return end
+        self._position = stop
+        return None
+
+    def check(self, data: bytes) -> None:
+        """Follow the nesting of a whole text, whether or not it is JSON.
+
+        Raises:
+            Fault: it is nested too deep.
+        """
+        while self.find_end(data, len(data)) is not None:
+            self._depth = 0

@@ -1,0 +1,329 @@
+"""Events as JSON text: the interoperable form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from json import JSONDecodeError, JSONDecoder
+from typing import Any, TypeVar
+
+import attrs
+
+from flowstorm_channel.codecs.brackets import Brackets
+from flowstorm_channel.codecs.compile import reader, text_writer
+from flowstorm_channel.codecs.dispatch import event_of, text_of_event
+from flowstorm_channel.codecs.explain import read_event, read_object
+from flowstorm_channel.codecs.faults import Fault
+from flowstorm_channel.codecs.scalars import from_base64, to_base64
+from flowstorm_channel.codecs.settings import Settings, within
+from flowstorm_channel.codecs.trees import Marked, inspect
+from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
+from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
+from flowstorm_channel.locales import Locale, check_zone
+from flowstorm_channel.schema import Value
+
+__all__ = ["JsonCodec", "from_json", "of_class", "to_json"]
+
+V = TypeVar("V", bound=Value)
+
+_REFUSALS = (ValueError, TypeError, LookupError, StopIteration, OverflowError, RecursionError)
+"""What parsers and compiled functions raise for a message that is refused."""
+
+Scan = Callable[[str, int], tuple[Any, int]]
+
+_BINARY_TEXT = '{"type":"Binary","data":"', '"}'
+_BINARY_BYTES = b'{"type":"Binary","data":"', b'"}'
+_BINARY_START, _BINARY_END = len(_BINARY_TEXT[0]), -len(_BINARY_TEXT[1])
+_SHORT = 256  # up to here parsing costs no more than looking whether it may be left out
+_BLACK = re.compile(r"[^ \t\n\r]")
+_DIGITS = 18
+_LONGEST = 20
+
+
+def _refused(text: str) -> Any:
+    raise Fault(f"{text} is not a finite number")
+
+
+def _integer(text: str) -> int:
+    if len(text) > _DIGITS:
+        # Also before int() takes quadratic time over a megabyte of digits.
+        marked = _marked_integer(text)
+        if type(marked) is Marked:
+            raise Fault(marked.problem)
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if value - value:  # infinity less itself is not zero
+        raise Fault("not a finite number")
+    return value
+
+
+# The scanner of the standard library itself, written in C: `json.loads` is three Python functions around it.
+_scan: Scan = JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_refused).scan_once  # type: ignore[attr-defined]
+
+
+def _marked_constant(text: str) -> Marked:
+    return Marked(f"{text} is not a finite number")
+
+
+def _marked_integer(text: str) -> int | Marked:
+    if len(text) <= _LONGEST and -(2**63) <= (value := int(text)) < 2**64:
+        return value
+    return Marked("the integer does not fit into 64 bits")
+
+
+def _marked_number(text: str) -> float | Marked:
+    value = float(text)
+    return Marked(f"{text[:40]} is too great a number") if value - value else value
+
+
+_scan_marking: Scan = JSONDecoder(
+    parse_int=_marked_integer, parse_float=_marked_number, parse_constant=_marked_constant
+).scan_once  # type: ignore[attr-defined]
+
+
+class JsonCodec:
+    """Events to JSON text and back (events.md, "Codecs").
+
+    Liberal in what it reads, strict in what it writes. Of doubled names in one object the last value counts,
+    where the first stood.
+
+    Args:
+        limits: what a message may be.
+        locale: what an `Input` without one gets.
+        zone_id: what an `Input` without one gets: Europe/Paris on V1, on V2 the request's (D-09, D-71).
+
+    Raises:
+        ValueError: the zone is unknown.
+    """
+
+    subprotocol: str | None = None
+
+    def __init__(
+        self, limits: Limits = DEFAULT_LIMITS, *, locale: str = "en", zone_id: str = "Europe/Paris"
+    ) -> None:
+        self.limits = limits = within(limits)
+        self._settings = Settings(limits, Locale(locale), check_zone(zone_id), binary=False)
+        self._read_block = reader(BinaryEvent)
+        self._block_settings = attrs.evolve(self._settings, binary=True)
+
+    # -------------------------------------------------------- reading
+
+    def decode(self, data: str | bytes) -> Event:
+        """The event of one whole JSON text.
+
+        Raises:
+            LimitExceeded: it is more than the limits allow.
+            RemoteProtocolError: it is no event.
+        """
+        try:
+            if len(data) > _SHORT and (block := self._binary(data)) is not None:
+                event: Event = self._read_block({"data": block}, self._block_settings)
+                return event
+            return event_of(self._parse(data), self._settings)
+        except _REFUSALS as error:
+            refusal = self._explain(data, None, error)
+        raise refusal
+
+    def decode_value(self, cls: type[V], data: str | bytes) -> V:
+        """The value of one whole JSON text: a `Response`, a `ClientConfig` …
+
+        Raises:
+            LimitExceeded: it is more than the limits allow.
+            RemoteProtocolError: it is no such value.
+        """
+        if issubclass(cls, Event):
+            return of_class(cls, self.decode(data))
+        read = reader(cls)
+        try:
+            value: V = read(self._parse(data), self._settings)
+        except _REFUSALS as error:
+            refusal = self._explain(data, cls, error)
+        else:
+            return value
+        raise refusal
+
+    def _binary(self, data: str | bytes) -> bytes | None:
+        """The block of a Binary that is spelled as we spell it, without parsing JSON; None for all else."""
+        if isinstance(data, str):
+            if not data.startswith(_BINARY_TEXT[0]) or not data.endswith(_BINARY_TEXT[1]):
+                return None
+        elif not data.startswith(_BINARY_BYTES[0]) or not data.endswith(_BINARY_BYTES[1]):
+            return None
+        if len(data) > self.limits.message_bytes:
+            return None
+        try:
+            return from_base64(data[_BINARY_START:_BINARY_END])
+        except ValueError:
+            return None
+
+    def _parse(self, data: str | bytes) -> Any:
+        """Parse what is plainly within the limits at once, everything else with care."""
+        limits = self.limits
+        if len(data) > limits.message_bytes:
+            raise Fault("too long", limit=True)
+        text = data if isinstance(data, str) else str(data, "utf-8")
+        length = size = len(text)
+        if not text.isascii():
+            size = len(text.encode())
+        # A container of n elements takes n - 1 commas, a string no more bytes than the text that spells it.
+        if (
+            size > limits.string_bytes
+            or ("\\" in text and ("\\ud" in text or "\\uD" in text))
+            or (length > 2 * limits.nesting and text.count("{") + text.count("[") > limits.nesting)
+            or (length > limits.items and text.count(",") >= limits.items)
+        ):
+            return self._parse_with_care(data)
+        tree, end = _scan(text, 0 if text[0] == "{" else _white(text, 0))
+        if end != length and _white(text, end) != length:
+            raise Fault("something follows it")
+        return tree
+
+    def _parse_with_care(self, data: str | bytes) -> Any:
+        """Parse, and check all that is no matter of types.
+
+        Raises:
+            Fault: with the place.
+        """
+        text = self._text(data)
+        Brackets(self.limits).check(text.encode())
+        start = _white(text, 0)
+        try:
+            tree, end = _scan_marking(text, start)
+        except (JSONDecodeError, StopIteration) as error:
+            raise Fault(_not_json(text, error)) from None
+        except RecursionError:
+            raise Fault("nested too deep for this Python", limit=True) from None
+        if _white(text, end) != len(text):
+            raise Fault(f"something follows the JSON text at character {end}")
+        inspect(tree, self.limits, free="data" if _is_binary(tree) else None)
+        return tree
+
+    def _text(self, data: str | bytes) -> str:
+        most = self.limits.message_bytes
+        too_long = Fault(f"a message of more than {most} bytes", limit=True)
+        if len(data) > most:
+            raise too_long
+        if isinstance(data, str):
+            try:
+                encoded = data.encode()
+            except UnicodeEncodeError:
+                raise Fault("the text holds a lone surrogate") from None
+            if len(encoded) > most:
+                raise too_long
+            return data
+        try:
+            return str(data, "utf-8")
+        except UnicodeDecodeError as error:
+            raise Fault(f"not UTF-8: {error.reason} at byte {error.start}") from None
+
+    def _explain(self, data: str | bytes, cls: type | None, error: Exception) -> RemoteProtocolError:
+        """Find out what is wrong, and where."""
+        try:
+            tree = self._parse_with_care(data)
+            if cls is None:
+                read_event(tree, self._settings)
+            else:
+                read_object(cls, tree, self._settings)
+        except Fault as fault:
+            return fault.error()
+        return RemoteProtocolError(str(error) or "not a legal event")
+
+    # -------------------------------------------------------- writing
+
+    def encode(self, event: Event) -> str:
+        """The text of an event, compact and not escaped more than needed.
+
+        Raises:
+            LocalProtocolError: it cannot be sent.
+        """
+        try:
+            if type(event) is BinaryEvent:
+                return f'{{"type":"Binary","data":"{to_base64(event.data)}"}}'
+            return _sendable(text_of_event(event))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise LocalProtocolError(f"{type(event).__name__} cannot be sent: {error}") from error
+
+    def encode_value(self, value: Value) -> str:
+        """The text of a value.
+
+        Raises:
+            LocalProtocolError: JSON has no form for it.
+        """
+        if isinstance(value, Event):
+            return self.encode(value)
+        try:
+            return _sendable(text_writer(type(value))(value))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise LocalProtocolError(f"{type(value).__name__} cannot be sent: {error}") from error
+
+
+def _white(text: str, start: int) -> int:
+    """Where the white space that begins there ends."""
+    found = _BLACK.search(text, start)
+    return len(text) if found is None else found.start()
+
+
+def _not_json(text: str, error: JSONDecodeError | StopIteration) -> str:
+    if not text or text.isspace():
+        return "empty"
+    if text[0] == "\ufeff":
+        return "begins with a byte order mark"
+    if isinstance(error, StopIteration):
+        return f"not JSON: a value was expected at character {error.value}"
+    return f"not JSON: {error.msg} at character {error.pos}"
+
+
+def _is_binary(tree: Any) -> bool:
+    kind = tree.get("type") if type(tree) is dict else None
+    return type(kind) is str and SPELLINGS.get(kind) is BinaryEvent
+
+
+def _sendable(text: str) -> str:
+    if not text.isascii():
+        text.encode()  # refuses lone surrogates that came into a map after it was checked
+    return text
+
+
+_CODEC = JsonCodec()
+
+
+def to_json(value: Value) -> Any:
+    """What a JSON parser makes of the text of a value: dict, list, str …
+
+    Raises:
+        LocalProtocolError: JSON has no form for it.
+    """
+    tree, _ = _scan(_CODEC.encode_value(value), 0)
+    return tree
+
+
+def from_json(cls: type[V], tree: Any) -> V:
+    """A value out of what a JSON parser made.
+
+    Raises:
+        LimitExceeded: it is more than the default limits allow.
+        RemoteProtocolError: it is no such value.
+    """
+    try:
+        inspect(tree, DEFAULT_LIMITS, free="data" if _is_binary(tree) else None)
+        if issubclass(cls, Event):
+            return of_class(cls, read_event(tree, _CODEC._settings))
+        value: V = read_object(cls, tree, _CODEC._settings)
+    except Fault as fault:
+        raise fault.error() from None
+    return value
+
+
+def of_class(cls: type[V], event: Event) -> V:
+    """The event, when it is of that class.
+
+    Raises:
+        RemoteProtocolError: it is of another one.
+    """
+    if not isinstance(event, cls):
+        raise RemoteProtocolError(f"{type(event).__name__} where {cls.__name__} was expected", path="type")
+    return event
