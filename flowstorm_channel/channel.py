@@ -127,14 +127,6 @@ def can_run(deadline: Deadline, state: State, audio: Audio) -> bool:
     return state in deadline.states and (not deadline.audio or audio in deadline.audio)
 
 
-class _Refused:
-    """Stands in the inbox for a message that was too much to keep."""
-
-    def __init__(self, error: LimitExceeded, *, fatal: bool) -> None:
-        self.error = error
-        self.fatal = fatal
-
-
 class Entry:
     """A message that waits to be sent, and the turn that it belongs to."""
 
@@ -158,6 +150,8 @@ class Channel(ABC):
 
     RULES: ClassVar[Rules]
     """The tables of this machine."""
+    FIRST: ClassVar[tuple[str, ...]]
+    """What is to be done while nothing can be sent; for the text of errors."""
 
     def __init__(
         self,
@@ -179,9 +173,10 @@ class Channel(ABC):
         self._state = State.CLOSED
         self._audio = Audio.CLOSED
         self._finished = False
-        self._inbox: deque[Message | _Refused] = deque()
+        self._inbox: deque[Message | LimitExceeded] = deque()
         self._inbox_bytes = 0
-        self._end: Close | None = None
+        self._heard = False
+        self._end: Close | LimitExceeded | None = None
         self._decoded: deque[Event] = deque()
         self._told: deque[tuple[Event, object]] = deque()
         self._question: Event | None = None
@@ -228,25 +223,21 @@ class Channel(ABC):
         if self._end is not None or self._finished or not self._has_transport():
             return
         self._check_message(message)
+        self._heard = True
         if isinstance(message, Close):
             self._end = message
             return
         size = _size(message)
-        if self._inbox_bytes + size > self.limits.queued_bytes + self.limits.message_bytes:
-            self._inbox.append(
-                _Refused(LimitExceeded(f"more than {self.limits.queued_bytes} bytes wait"), fatal=True)
-            )
-            self._end = Close(CloseCode.TOO_BIG, "too much at once")
-            return
         bound = self.limits.message_bytes
         if isinstance(message, bytes):
             bound = max(bound, self.limits.audio_bytes)
         if size > bound:
-            error = LimitExceeded(f"a message of {size} bytes; at most {bound} are taken")
-            self._inbox.append(_Refused(error, fatal=False))
-            return
-        self._inbox_bytes += size
-        self._inbox.append(message)
+            self._inbox.append(LimitExceeded(f"a message of {size} bytes; at most {bound} are taken"))
+        elif self._inbox_bytes + size > self.limits.queued_bytes + bound:
+            self._end = LimitExceeded(f"more than {self.limits.queued_bytes} bytes wait to be read")
+        else:
+            self._inbox_bytes += size
+            self._inbox.append(message)
 
     def receive_eof(self) -> None:
         """The transport is gone. May be called at any time and more than once."""
@@ -265,7 +256,7 @@ class Channel(ABC):
         while not self._told:
             if self._question is not None and self._end is None:
                 return Control.NEED_ANSWER
-            if self._end is not None and self._question is not None:
+            if self._question is not None:
                 # The end of the transport passes the gate; nobody waits for what stands behind it.
                 self._discard_input()
             if self._decoded and not self._must_wait(self._decoded[0]):
@@ -275,7 +266,11 @@ class Channel(ABC):
             elif self._end is not None:
                 end, self._end = self._end, None
                 self._discard_input()
-                self._transport_gone(end)
+                if isinstance(end, LimitExceeded):
+                    self._tell(FaultEvent(error=end))
+                    self._overrun(end)
+                else:
+                    self._transport_gone(end)
             elif not (self._due and self._expire()):
                 return Control.NEED_DATA
         event, handle = self._told.popleft()
@@ -443,12 +438,13 @@ class Channel(ABC):
         """Raise when the host sends on without letting anything go out."""
         if self._outbox_bytes > self.limits.queued_bytes:
             raise LocalProtocolError(
-                f"{self._outbox_bytes} bytes wait to be sent; take them from data_to_send() first"
+                f"{self._outbox_bytes} bytes wait to be sent already", legal=("data_to_send()",)
             )
 
     def _illegal(self, what: str, way: str = ">") -> LocalProtocolError:
         return LocalProtocolError(
-            f"{what} is not legal in {self._state.value}", legal=legal(self._rules.table[self._state], way)
+            f"{what} is not legal in {self._state.value}",
+            legal=legal(self._rules.table[self._state], way) or self.FIRST,
         )
 
     def _finish(self, code: int, reason: str) -> None:
@@ -461,18 +457,12 @@ class Channel(ABC):
 
     # -------------------------------------------------------- inside
 
-    def _open_message(self, message: Message | _Refused) -> None:
-        if "idle" in self._due:
-            self._start("received")
-        if isinstance(message, _Refused):
-            if message.fatal:
-                self._tell(FaultEvent(error=message.error))
-                self._overrun(message.error)
-            else:
-                self._fault(message.error)
-            return
-        self._inbox_bytes -= _size(message)
-        self._read(message)
+    def _open_message(self, message: Message | LimitExceeded) -> None:
+        if isinstance(message, LimitExceeded):
+            self._fault(message)
+        else:
+            self._inbox_bytes -= _size(message)
+            self._read(message)
 
     @abstractmethod
     def _overrun(self, error: LimitExceeded) -> None:
@@ -480,6 +470,9 @@ class Channel(ABC):
 
     def _expire(self) -> bool:
         """Let the earliest deadline that is due happen; whether there was one."""
+        if self._heard:
+            self._heard = False
+            self._start("received")
         now = self._clock()
         due = [(when, self._rules.rank[name], name) for name, when in self._due.items() if when <= now]
         if not due:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from flowstorm_channel.channel import Channel, Rules
-from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.events import (
     BinaryEvent,
     ConnectionFailedEvent,
@@ -121,6 +121,7 @@ class ClientChannel(Channel):
     """
 
     RULES: ClassVar[Rules] = Rules(CLIENT, CLIENT_AUDIO, CLIENT_DEADLINES)
+    FIRST: ClassVar[tuple[str, ...]] = ("open()", "close()")
     DUPLEX_RULES: ClassVar[Rules] = Rules(CLIENT_DUPLEX, CLIENT_DUPLEX_AUDIO, CLIENT_DEADLINES)
 
     def __init__(
@@ -159,11 +160,13 @@ class ClientChannel(Channel):
         self._end_known = False
         self._confirmed = False
         self._outage_told = False
-        self._locale: str = config.locale
-        self._stt_mode = config.stt_mode
-        self._sleep_timeout = 0
         self.expected_phrases: tuple[ExpectedPhrase, ...] = ()
         """Hints for recognition on the client, from the last Response (D-62)."""
+        self._next_init: InitEvent | None = None
+        self._agreed = config
+        self._locale = config.locale
+        self._stt_mode = config.stt_mode
+        self._sleep_timeout = 0
         self._settle_mode()
 
     # -------------------------------------------------------- the words of a person
@@ -218,9 +221,11 @@ class ClientChannel(Channel):
             block: of any size; an empty one is nothing.
 
         Returns:
-            Whether somebody listens; a block at another time is counted in `dropped` (D-43).
+            Whether it goes out. It is dropped, and counted in `dropped`, when nobody listens (D-43) or when
+            more than `Limits.queued_bytes` wait already.
         """
-        if not block or self._audio is not Audio.OPEN or not self._allows("> Binary"):
+        listened = self._audio is Audio.OPEN and self._allows("> Binary")
+        if not block or not listened or self._outbox_bytes > self.limits.queued_bytes:
             self.dropped += bool(block)
             return False
         self._write(BinaryEvent(data=block))
@@ -319,14 +324,13 @@ class ClientChannel(Channel):
         turn.turn_id = response.turn_id
         self._sleeps = response.sleep_timeout > 0
         self._ends = response.session_ended and not self._sleeps  # D-51
-        if self._ends:
-            self.session_id = None
-            self._end_known = True
         if response.locale is not None and not Locale(response.locale).malformed:
             self._locale = response.locale
         if response.stt_mode is not None:
             self._stt_mode = response.stt_mode
         self.expected_phrases = response.expected_phrases
+        if self._ends:
+            self._forget_session(ends=True)
         if turn._stale:
             self._advance(self._qualified("< Response stale"))
             response = response.replace(items=())
@@ -344,8 +348,8 @@ class ClientChannel(Channel):
     def _on_final(self, event: RecognizedEvent) -> None:
         if not self._legal("< Recognized final"):
             return
-        duplex = self._rules is self.DUPLEX_RULES
-        if self._audio is not Audio.OPEN and not duplex and any(turn._typed for turn in self._open):
+        older = self._audio is not Audio.OPEN and not self._duplex
+        if older and any(turn._typed for turn in self._open):
             # It was said before our input, and is answered before it.
             turn = self._open_turn(typed=False, oldest=True)
             turn._stale = turn.over = True
@@ -363,9 +367,7 @@ class ClientChannel(Channel):
         if self._end_known:
             self._advance("< SessionEnded known")
         else:
-            self.session_id = None
-            self._end_known = self._ends = True
-            self._sleeps = False
+            self._forget_session(ends=True)
             if self._state in _PLAYING:
                 # What has come may be played to its end; only nothing more will come.
                 for turn in self._open:
@@ -383,11 +385,17 @@ class ClientChannel(Channel):
             case ReadyEvent():
                 self._outage_told = False
                 first = self._state is State.OPEN
+                if self._next_init is not None:
+                    self.init, self._next_init = self._next_init, None
+                    self._agreed = self.init.config
+                    self._reset_settings()
                 self._advance(what)
                 self._tell(event)
                 if first and self.auto_start and self.session_id is None:
                     self.start()
             case SessionStartEvent():
+                if event.session_id != self.session_id:
+                    self._forget_session()
                 self.session_id = event.session_id
                 self._confirmed = True
                 self._end_known = self._ends = self._sleeps = False
@@ -398,7 +406,8 @@ class ClientChannel(Channel):
                 if refused:
                     self._give_up_transport(CloseCode.NORMAL, "refused")
                 else:
-                    self.session_id = None
+                    self._next_init = None
+                    self._forget_session()
                     self._forget_turns("error")
                 self._advance(what)
                 self._tell(event)
@@ -441,11 +450,10 @@ class ClientChannel(Channel):
         if not self._allows(what):
             raise self._illegal(what[2:])
         if isinstance(event, InputAudioStreamOpenEvent) and self._audio is not Audio.CLOSED:
-            raise LocalProtocolError(f"the audio stream is {self._audio.value} already")
+            raise self._illegal(f"InputAudioStreamOpen, with the stream {self._audio.value} already,")
         self._check_room()
         if isinstance(event, InitEvent):
-            self.init = event
-            self._locale, self._stt_mode = event.config.locale, event.config.stt_mode
+            self._next_init = event
         self._advance(what)
         self._write(event)
 
@@ -464,7 +472,9 @@ class ClientChannel(Channel):
         return turn
 
     def _played(self, turn: ClientTurn) -> None:
-        self._unplayed.discard(turn)
+        for each in [each for each in self._unplayed if each.number <= turn.number]:
+            self._unplayed.discard(each)
+            each.over = each not in self._open
         if turn not in self._open:
             turn.over = True
         if self._allows("played"):
@@ -501,7 +511,8 @@ class ClientChannel(Channel):
                 self._give_up_transport(CloseCode.GOING_AWAY, reason)
                 self._lost(CloseCode.ABNORMAL, reason)
             case "sleep":
-                expired, self.session_id = self.session_id, None
+                expired = self.session_id
+                self._drop_session()
                 if expired is not None:
                     self._tell(SessionExpiredEvent(session_id=expired))
             case "answer":
@@ -519,6 +530,37 @@ class ClientChannel(Channel):
         self._open.clear()
         self._advance("lost")
         self._tell(ConnectionFailedEvent(code=int(code), reason=reason))
+
+    # -------------------------------------------------------- the session
+
+    def _forget_session(self, *, ends: bool = False) -> None:
+        """There is no session any more; whether its end is what the server said."""
+        self._drop_session()
+        self._ends = ends
+        self._sleeps = False
+        self._end_known = self._end_known or ends
+
+    def _drop_session(self) -> None:
+        self.session_id = None
+        self._reset_settings()
+
+    def _reset_settings(self) -> None:
+        """What Responses set holds for their session; a new one begins as Init said, at both ends (D-62)."""
+        self._locale = self._agreed.locale
+        self._stt_mode = self._agreed.stt_mode
+        self.expected_phrases = ()
+
+    def _introduction(self) -> InitEvent:
+        """The Init for a new connection.
+
+        A session that goes on keeps the language and mode that its Responses set: the server of the new
+        connection cannot know them otherwise.
+        """
+        init = self.init
+        if self.session_id is not None:
+            init = init.replace(config=init.config.replace(locale=self._locale, stt_mode=self._stt_mode))
+        self._agreed = init.config
+        return init
 
     # -------------------------------------------------------- turns
 
@@ -563,7 +605,7 @@ class ClientChannel(Channel):
     def _advance(self, what: str) -> None:
         """Go where the tables say, and do what socket-v1.md puts in brackets."""
         before, heard = self._state, self._audio
-        duplex = self._rules is self.DUPLEX_RULES
+        duplex = self._duplex
         if (
             before is State.LISTENING
             and heard is not Audio.CLOSED
@@ -573,13 +615,13 @@ class ClientChannel(Channel):
             self._move("> InputAudioStreamClose")
             self._write(InputAudioStreamCloseEvent())
         self._move(what)
+        self._settle_mode()
         if self._state is before:
             return
-        if self._state is State.LISTENING or (self._state is State.RESPONDING and duplex):
+        if self._state is State.LISTENING or (self._state is State.RESPONDING and self._duplex):
             self._open_automatically()
         elif self._state is State.SLEEPING and duplex and heard is not Audio.CLOSED and self._sleeps:
             self._write(InputAudioStreamCloseEvent())
-        self._settle_mode()
 
     def _unconfirmed_session(self) -> str | None:
         """The session id that is held, while the server of this transport has not named it itself (D-56)."""
@@ -587,7 +629,6 @@ class ClientChannel(Channel):
 
     def _open_automatically(self) -> None:
         if self.auto_microphone and self._audio is Audio.CLOSED:
-            self._settle_mode()
             self._move("> InputAudioStreamOpen")
             self._write(InputAudioStreamOpenEvent(session_id=self._unconfirmed_session()))
 
@@ -595,3 +636,7 @@ class ClientChannel(Channel):
         """The mode that the last Response named holds from the next opening of the stream on (D-62)."""
         if self._audio is Audio.CLOSED:
             self._rules = self.DUPLEX_RULES if self._stt_mode is SttMode.DUPLEX else self.RULES
+
+    @property
+    def _duplex(self) -> bool:
+        return self._rules is self.DUPLEX_RULES

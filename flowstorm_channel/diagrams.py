@@ -237,7 +237,7 @@ def to_json(which: Which = "all") -> str:
         "audio": [each.value for each in Audio],
         "tables": {name: _plain(table) for name, table in tables.items()},
         "audio_tables": {name: _plain(table) for name, table in audio.items()},
-        "deadlines": {end: [_deadline(each) for each in _DEADLINES[end]] for end in ends},
+        "deadlines": {end: [_deadline(each, _TABLES[end]) for each in _DEADLINES[end]] for end in ends},
     }
     return json.dumps(document, indent=2) + "\n"
 
@@ -248,10 +248,10 @@ def _plain(table: Mapping[S, Mapping[str, S]]) -> dict[str, dict[str, str]]:
     }
 
 
-def _deadline(deadline: Deadline) -> dict[str, Any]:
+def _deadline(deadline: Deadline, table: Table) -> dict[str, Any]:
     return {
         "name": deadline.name,
-        "states": [each.value for each in State if each in deadline.states],
+        "states": [each.value for each in table if each in deadline.states],
         "audio": [each.value for each in Audio if each in deadline.audio],
         "entering": deadline.entering,
         "starts": sorted(deadline.starts),

@@ -251,6 +251,7 @@ class ServerChannel(Channel):
     """
 
     RULES: ClassVar[Rules] = Rules(SERVER, SERVER_AUDIO, SERVER_DEADLINES)
+    FIRST: ClassVar[tuple[str, ...]] = ("receive_data(RequestHead)",)
     DUPLEX_RULES: ClassVar[Rules] = Rules(SERVER, SERVER_DUPLEX_AUDIO, SERVER_DEADLINES)
 
     def __init__(
@@ -292,7 +293,7 @@ class ServerChannel(Channel):
         """
         self._check_not_closed()
         if not isinstance(self._question, InitEvent):
-            raise LocalProtocolError("no Init waits for an answer")
+            raise self._illegal("Ready without an Init that waits for it")
         self._init, self._question = self._question, None
         self._locale = self._stt_mode = None
         self._expected_phrases = ()
@@ -312,7 +313,7 @@ class ServerChannel(Channel):
             TooLateError: the channel is over.
         """
         self._check_not_closed()
-        if not self._allows("> Error"):
+        if not self._allows("> Error") or (self._state is State.OPEN and self._question is None):
             raise self._illegal("Error")
         self._question = None
         self._break("> Error", "error", ErrorEvent(text=text, source=source))
@@ -326,9 +327,11 @@ class ServerChannel(Channel):
             TooLateError: the channel is over.
         """
         self._check_not_closed()
-        if self._running is not None or self._state not in (State.SLEEPING, State.LISTENING):
-            raise LocalProtocolError(f"a turn cannot begin in {self._state.value} while another runs")
-        return self._new_turn(None, None)
+        if self._running is not None or not self._allows("begin"):
+            raise self._illegal("begin()")
+        turn = self._new_turn(None, None)
+        self._advance("begin")
+        return turn
 
     def rename_session(self, session_id: str) -> None:
         """Give the session that has just begun another id, before the client hears of it (D-58).
@@ -341,9 +344,13 @@ class ServerChannel(Channel):
             LocalProtocolError: the id is not well-formed.
         """
         if not well_formed(session_id):
-            raise LocalProtocolError(f"{session_id!r} is no session id: 1 to 64 of A-Z a-z 0-9 _ -")
-        if not self._rename(session_id):
-            raise TooLateError("the client has been told the id of the session already")
+            raise LocalProtocolError(
+                f"{session_id!r} is no session id", legal=("1 to 64 letters, digits, _ and -",)
+            )
+        if self.session_id is None or not self._rename(session_id):
+            raise TooLateError("no session is about to be announced")
+        if self._malformed is not None and self._malformed[1] == self.session_id:
+            self._malformed = (self._malformed[0], session_id)
         self.session_id = session_id
         if self._running is not None:
             self._running.session_id = session_id
@@ -355,7 +362,7 @@ class ServerChannel(Channel):
             code: of the WebSocket close (D-67).
             reason: for people, at most 123 bytes.
         """
-        if self._state is not State.CLOSED:
+        if not self._finished:
             self._shut(code, reason, "closed")
             self._notify()
 
@@ -537,8 +544,10 @@ class ServerChannel(Channel):
             self._start("sleeps")
 
     def _interrupt(self, reason: str) -> None:
-        self._cut(reason)
-        if self._allows("interrupt"):  # a turn that was only begun has not moved the state yet
+        unseen = not self._cut(reason)
+        if unseen and "sleep" in self._due:
+            self._advance("interrupt asleep")
+        elif self._allows("interrupt"):
             self._advance("interrupt")
         self._notify()
 
@@ -580,6 +589,8 @@ class ServerChannel(Channel):
             case "end_of_utterance":
                 return self.timeouts.end_of_utterance
             case _:
+                if self._running is not None:
+                    return None
                 if self._rules is self.DUPLEX_RULES:
                     return self.timeouts.duplex_silence
                 return self._config().silence_timeout / 1000
@@ -643,13 +654,20 @@ class ServerChannel(Channel):
         self._retire(turn)
         self._tell(TurnInterruptedEvent(number=turn.number, reason=reason))
 
-    def _cut(self, reason: str, response: Response = EMPTY) -> None:
-        """*cut* of socket-v1.md (D-37). A turn that the client knows nothing of needs no answer."""
+    def _cut(self, reason: str, response: Response = EMPTY) -> bool:
+        """*cut* of socket-v1.md (D-37); whether it put out a Response.
+
+        A turn that the client knows nothing of gets none: the client would count it as the answer to an input
+        that is on its way.
+        """
         turn = self._running
-        if turn is not None:
-            self._close_turn(turn, reason)
-            if turn.input is not None or turn._seen:
-                self._write(ResponseEvent(response=self._localised(response)))
+        if turn is None:
+            return False
+        self._close_turn(turn, reason)
+        known = turn.input is not None or turn._seen
+        if known:
+            self._write(ResponseEvent(response=self._localised(response)))
+        return known
 
     def _break(self, what: str, reason: str, error: ErrorEvent) -> None:
         """An Error: it closes the turn, the session and the stream (D-11, D-54)."""

@@ -7,14 +7,15 @@ else in the package knows which order of events is right.
 A trigger is a text:
 
 - ``< Input``: this end receives an event; ``> Response``: this end sends one (by itself or for its host);
-- a word alone: ``opened`` and ``lost`` come from the transport, ``close``, ``interrupt``, ``pause``,
-  ``resume`` and ``played`` from the host, ``< fault`` stands for whatever no row allows;
+- a word alone: ``opened`` and ``lost`` come from the transport, ``close``, ``begin``, ``interrupt``,
+  ``pause``, ``resume`` and ``played`` from the host, ``< fault`` stands for whatever no row allows;
 - a qualifier behind it tells apart what the event alone does not (socket-v1.md):
   ``interim``, ``final`` of a Recognized; ``empty`` of a binary frame, which is a keep-alive;
   ``stale``: it belongs to a turn that was interrupted (D-35);
   ``idle``: nothing is left to play, so that the client leaves Responding at once (D-25, D-40);
   ``end``: the session has ended or sleeps; ``known``: its end is no news (D-52);
-  ``pausing``: the client was told to pause when it is interrupted.
+  ``pausing``: the client was told to pause when it is interrupted; ``asleep``: a turn that the server began
+  is taken back before the client, whose session sleeps, has heard of it.
 
 Audio is a second, small region beside the state: `Audio`, with tables of its own that see the same triggers.
 What happens beyond the change of state, such as the [Close] of socket-v1.md, is the machines' business.
@@ -113,7 +114,7 @@ def legal(row: Mapping[str, object], way: str = "") -> list[str]:
     return list(found)
 
 
-_MACHINE_ONLY = frozenset({"stale", "idle", "end", "known", "pausing"})
+_MACHINE_ONLY = frozenset({"stale", "idle", "end", "known", "pausing", "asleep"})
 
 
 def _stay(state: State, *triggers: str) -> dict[str, State]:
@@ -280,17 +281,24 @@ def _server(state: State, row: Mapping[str, State]) -> dict[str, State]:
 
 
 SERVER: Table = {
-    State.CLOSED: {"opened": State.OPEN, "lost": State.CLOSED},
+    State.CLOSED: {"opened": State.OPEN, **_stay(State.CLOSED, "lost", "close")},
     State.OPEN: {
         **_stay(State.OPEN, "< Init", "< Binary", "< Binary empty", "< fault"),
         "> Ready": State.SLEEPING,
         **_stay(State.OPEN, "> Error", "> Binary empty"),
         **_to(State.CLOSED, "lost", "close"),
     },
-    State.SLEEPING: _server(State.SLEEPING, {"> SessionEnded": State.SLEEPING}),
-    State.LISTENING: _server(State.LISTENING, {"> SessionEnded": State.SLEEPING}),
+    State.SLEEPING: _server(
+        State.SLEEPING, _stay(State.SLEEPING, "begin", "interrupt asleep", "> SessionEnded")
+    ),
+    State.LISTENING: _server(
+        State.LISTENING,
+        {**_stay(State.LISTENING, "begin", "interrupt"), "> SessionEnded": State.SLEEPING},
+    ),
     State.PROCESSING: _server(State.PROCESSING, {"interrupt": State.LISTENING}),
-    State.RESPONDING: _server(State.RESPONDING, {"interrupt": State.LISTENING}),
+    State.RESPONDING: _server(
+        State.RESPONDING, {"interrupt": State.LISTENING, "interrupt asleep": State.SLEEPING}
+    ),
 }
 """What a V1 server may do and what it may be told, by its state."""
 
@@ -378,7 +386,7 @@ SERVER_DEADLINES: tuple[Deadline, ...] = (
         states=_CONVERSING,
         starts=("sleeps",),
         stops=(
-            *(*_RECEIVED_INPUT, "> Recognized final", "> Response", "> Response end"),
+            *(*_RECEIVED_INPUT, "> Recognized final", "> Response", "> Response end", "interrupt"),
             *("< SessionEnded", "> SessionEnded", "< fault", "> Error"),
         ),
         then="the session is over, the host is told, nothing is sent (D-50)",
@@ -395,7 +403,8 @@ SERVER_DEADLINES: tuple[Deadline, ...] = (
         states=frozenset({State.SLEEPING, State.LISTENING}),
         audio=frozenset({Audio.OPEN}),
         entering=True,
-        starts=("> Recognized interim", "< InputAudioStreamOpen"),
+        starts=("> Recognized interim", "< InputAudioStreamOpen", "> Response", "interrupt"),
+        stops=("begin",),
         then="Recognized `#silence` is sent, and the host told of the input `#silence` (D-47)",
     ),
 )

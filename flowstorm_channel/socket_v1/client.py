@@ -61,7 +61,7 @@ class SocketV1Client(ClientChannel):
     def close(self) -> None:
         if self._finished:
             return
-        self.session_id = None
+        self._forget_session()
         self._forget_turns("closed")
         self._advance("close")
         code, reason = CloseCode.NORMAL, "CLIENT_CLOSE"
@@ -92,8 +92,9 @@ class SocketV1Client(ClientChannel):
             self._connected = True
             self._confirmed = False
             self._frames = Frames(self.limits, msgpack=offers_msgpack(message))
+            self._next_init = None
             self._advance("opened")
-            self._write(self.init)
+            self._write(self._introduction())
         elif isinstance(message, (str, bytes)):
             try:
                 event = self._frames.read(message)
