@@ -330,7 +330,7 @@ def _string(name: str, _: Shape, value: Any) -> str:
 def _integer(name: str, _: Shape, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise _wrong(name, "an int", value)
-    if value not in INTEGERS:
+    if not INTEGERS.start <= value < INTEGERS.stop:  # `in` would count up to an instance of a subclass
         raise ValueError(f"{name} does not fit into 64 bits")
     return value
 

@@ -100,7 +100,7 @@ def _inspect_string(text: str, limits: Limits) -> None:
 
 
 def _integer(value: int) -> int:
-    if value not in INTEGERS:
+    if not INTEGERS.start <= value < INTEGERS.stop:  # `in` would count up to an instance of a subclass
         raise ValueError("an integer that does not fit into 64 bits cannot be sent")
     return int(value)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -48,46 +48,50 @@ def events(client: ClientChannel, **options: Any) -> Iterator[Event]:
     """
     socket: SyncConnection | None = None
     client.open()
-    try:
-        while not client.closed:
-            yield from client.events()
-            connected = False
-            for message in client.data_to_send():
-                if isinstance(message, RequestHead):
-                    connected = True
+    with ExitStack() as line:
+        try:
+            while not client.closed:
+                yield from client.events()
+                connected = False
+                for message in client.data_to_send():
+                    if isinstance(message, RequestHead):
+                        connected = True
+                        try:
+                            connecting = connect_sync(message.url, **_options(client, message), **options)
+                            socket = line.enter_context(connecting)
+                        except _FAILURES as error:
+                            client.receive_data(_refusal(error))
+                        else:
+                            client.receive_data(_accepted(socket.subprotocol))
+                    elif socket is not None:
+                        try:
+                            if isinstance(message, Close):
+                                socket.close(message.code, message.reason)
+                                line.close()
+                                socket = None
+                            elif isinstance(message, (str, bytes)):
+                                socket.send(message)
+                        except ConnectionClosed:
+                            pass  # the next receipt says so
+                if connected:
+                    continue
+                wait = client.timeout()
+                if socket is not None:
                     try:
-                        socket = connect_sync(message.url, **_options(client, message), **options)
-                    except _FAILURES as error:
-                        client.receive_data(_refusal(error))
-                    else:
-                        client.receive_data(_accepted(socket.subprotocol))
-                elif socket is not None:
-                    try:
-                        if isinstance(message, Close):
-                            socket.close(message.code, message.reason)
-                            socket = None
-                        elif isinstance(message, (str, bytes)):
-                            socket.send(message)
-                    except ConnectionClosed:
-                        pass  # the next receipt says so
-            if connected:
-                continue
-            wait = client.timeout()
+                        client.receive_data(socket.recv(timeout=wait))
+                    except TimeoutError:
+                        pass
+                    except ConnectionClosed as closed:
+                        client.receive_data(_closed(closed))
+                        line.close()
+                        socket = None
+                elif wait is not None:
+                    time.sleep(wait)
+                elif not client.closed:
+                    return  # reconnecting is switched off, and nothing else can happen
+        finally:
             if socket is not None:
-                try:
-                    client.receive_data(socket.recv(timeout=wait))
-                except TimeoutError:
-                    pass
-                except ConnectionClosed as closed:
-                    client.receive_data(_closed(closed))
-                    socket = None
-            elif wait is not None:
-                time.sleep(wait)
-            elif not client.closed:
-                return  # reconnecting is switched off, and nothing else can happen
-    finally:
-        if socket is not None:
-            socket.close()
+                socket.close(CloseCode.GOING_AWAY)
 
 
 async def async_events(client: ClientChannel, **options: Any) -> AsyncIterator[Event]:
@@ -119,8 +123,8 @@ async def async_events(client: ClientChannel, **options: Any) -> AsyncIterator[E
                     await line.send(message)
                     if isinstance(message, Close):
                         line = None
-            if line is not None:
-                line.proceed()
+            if line is not None and not line.proceed():
+                line = None
             wait = client.timeout()
             if line is None and wait is None:
                 if woken.is_set():
@@ -147,11 +151,16 @@ class _Line:
         self._reading = asyncio.get_running_loop().create_task(self._read(head, options))
         self._reading.add_done_callback(lambda _: woken.set())
 
-    def proceed(self) -> None:
-        """Events were taken: there is room for more. Raises what the connection cannot recover from."""
+    def proceed(self) -> bool:
+        """Events were taken: there is room for more. Whether the connection is up, or coming up.
+
+        Raises what no other attempt could mend.
+        """
         self._room.set()
         if self._reading.done():
             self._reading.result()
+            return False
+        return True
 
     async def send(self, message: Message) -> None:
         if isinstance(message, Close):

@@ -1,0 +1,31 @@
+"""A real server on loopback, for tests: uvicorn on a port that the system chooses."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+
+@asynccontextmanager
+async def serving(app: Any, **settings: Any) -> AsyncIterator[str]:
+    """Run an ASGI application; gives ``127.0.0.1:port``."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        config = uvicorn.Config(app, log_level="error", ws="websockets-sansio", **settings)
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server._serve([listener]))
+        try:
+            # The socket listens already: who connects now waits until the server accepts.
+            yield "{}:{}".format(*listener.getsockname())
+        finally:
+            server.should_exit = True
+            await task
+
+
+def run(main: Any) -> Any:
+    """Run a coroutine function, with a bound on how long it may take."""
+    return asyncio.run(asyncio.wait_for(main(), 20))
