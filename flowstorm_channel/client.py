@@ -159,6 +159,9 @@ class ClientChannel(Channel):
         self._sleeps = False
         self._end_known = False
         self._confirmed = False
+        self._unacknowledged = False
+        self._echoes = 0
+        self._said_since = False
         self._outage_told = False
         self.expected_phrases: tuple[ExpectedPhrase, ...] = ()
         """Hints for recognition on the client, from the last Response (D-62)."""
@@ -364,6 +367,12 @@ class ClientChannel(Channel):
     def _on_session_end(self, event: SessionEndEvent) -> None:
         if not self._legal("< SessionEnded"):
             return
+        overtaken = self._echoes > 0 and self._said_since
+        self._echoes = max(0, self._echoes - 1)
+        if overtaken and not self._end_known:
+            # The echo of our own: what was said after it begins another session.
+            self._drop_session()
+            self._end_known = True
         if self._end_known:
             self._advance("< SessionEnded known")
         else:
@@ -418,6 +427,9 @@ class ClientChannel(Channel):
                 self._advance(what)
                 if self._audio is not before:
                     self._tell(event)
+                elif self._unacknowledged:
+                    self._unacknowledged = False
+                    self._write(InputAudioStreamCloseEvent())
             case _:
                 self._advance(what)
                 self._tell(event)
@@ -454,6 +466,9 @@ class ClientChannel(Channel):
         self._check_room()
         if isinstance(event, InitEvent):
             self._next_init = event
+        elif isinstance(event, SessionEndEvent):
+            self._echoes += 1
+            self._said_since = False
         self._advance(what)
         self._write(event)
 
@@ -465,6 +480,7 @@ class ClientChannel(Channel):
         self._check_room()
         self._drop_turns("input")
         self._ends = self._sleeps = False
+        self._said_since = True
         turn = self.turn = self._open_turn(typed=True)
         self._advance(what)
         self._write(event)
@@ -556,6 +572,9 @@ class ClientChannel(Channel):
         A session that goes on keeps the language and mode that its Responses set: the server of the new
         connection cannot know them otherwise.
         """
+        self._next_init = None
+        self._unacknowledged = False
+        self._echoes = 0
         init = self.init
         if self.session_id is not None:
             init = init.replace(config=init.config.replace(locale=self._locale, stt_mode=self._stt_mode))
@@ -615,20 +634,25 @@ class ClientChannel(Channel):
             self._move("> InputAudioStreamClose")
             self._write(InputAudioStreamCloseEvent())
         self._move(what)
+        if heard is not Audio.CLOSED and self._audio is Audio.CLOSED and not what.startswith(">"):
+            # The server has closed the stream too, unless it does not know of it yet.
+            if duplex and self._sleeps:
+                self._write(InputAudioStreamCloseEvent())
+            elif heard is Audio.ASKED:
+                self._unacknowledged = True
         self._settle_mode()
-        if self._state is before:
-            return
-        if self._state is State.LISTENING or (self._state is State.RESPONDING and self._duplex):
+        if self._state is not before and (
+            self._state is State.LISTENING or (self._state is State.RESPONDING and self._duplex)
+        ):
             self._open_automatically()
-        elif self._state is State.SLEEPING and duplex and heard is not Audio.CLOSED and self._sleeps:
-            self._write(InputAudioStreamCloseEvent())
 
     def _unconfirmed_session(self) -> str | None:
         """The session id that is held, while the server of this transport has not named it itself (D-56)."""
         return None if self._confirmed else self.session_id
 
     def _open_automatically(self) -> None:
-        if self.auto_microphone and self._audio is Audio.CLOSED:
+        ended = self._state is State.RESPONDING and (self._ends or self._sleeps)
+        if self.auto_microphone and self._audio is Audio.CLOSED and not ended:
             self._move("> InputAudioStreamOpen")
             self._write(InputAudioStreamOpenEvent(session_id=self._unconfirmed_session()))
 

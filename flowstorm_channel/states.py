@@ -130,6 +130,10 @@ def _leave(cause: str) -> dict[str, State]:
     return {f"{cause} idle": State.LISTENING, f"{cause} idle end": State.SLEEPING}
 
 
+_RESPONSE = ("< Response", "< Response end")
+"""A Response with something left to play; the second one ends the session or lets it sleep."""
+
+
 _INPUT = ("Input", "Request")
 _RECEIVED_INPUT = tuple(f"< {name}" for name in _INPUT)
 _SENT_INPUT = tuple(f"> {name}" for name in _INPUT)
@@ -177,7 +181,7 @@ CLIENT: Table = {
         State.SLEEPING,
         {
             **_to(State.PROCESSING, *_SENT_INPUT, "< Recognized final"),
-            **_to(State.RESPONDING, *_RECEIVED_PARTS, "< Response"),
+            **_to(State.RESPONDING, *_RECEIVED_PARTS, *_RESPONSE),
             **_leave("< Response"),
             "< SessionEnded": State.SLEEPING,
         },
@@ -187,7 +191,7 @@ CLIENT: Table = {
         {
             **_to(State.PROCESSING, *_SENT_INPUT, "< Recognized final"),
             **_stay(State.LISTENING, *_MICROPHONE),
-            **_to(State.RESPONDING, *_RECEIVED_PARTS, "< Response"),
+            **_to(State.RESPONDING, *_RECEIVED_PARTS, *_RESPONSE),
             **_leave("< Response"),
             "< Response stale end": State.SLEEPING,
             "< SessionEnded": State.SLEEPING,
@@ -198,7 +202,7 @@ CLIENT: Table = {
         {
             **_stay(State.PROCESSING, *_SENT_INPUT, "< Recognized final"),
             "interrupt": State.LISTENING,
-            **_to(State.RESPONDING, *_RECEIVED_PARTS, "< Response"),
+            **_to(State.RESPONDING, *_RECEIVED_PARTS, *_RESPONSE),
             **_leave("< Response"),
             "< SessionEnded": State.SLEEPING,
         },
@@ -208,7 +212,7 @@ CLIENT: Table = {
         {
             **_CLIENT_PLAYING,
             **_to(State.PAUSED, "pause", "interrupt pausing"),
-            **_stay(State.RESPONDING, "played", *_RECEIVED_PARTS, "< Response", "< SessionEnded"),
+            **_stay(State.RESPONDING, "played", *_RECEIVED_PARTS, *_RESPONSE, "< SessionEnded"),
             **_leave("played"),
             **_leave("< Response"),
             "< SessionEnded idle end": State.SLEEPING,
@@ -220,7 +224,7 @@ CLIENT: Table = {
             **_CLIENT_PLAYING,
             "resume": State.RESPONDING,
             **_leave("resume"),
-            **_stay(State.PAUSED, "played", *_RECEIVED_PARTS, "< Response", "< SessionEnded"),
+            **_stay(State.PAUSED, "played", *_RECEIVED_PARTS, *_RESPONSE, "< SessionEnded"),
         },
     ),
 }
@@ -234,6 +238,14 @@ CLIENT_DUPLEX: Table = {
 }
 """The same in Duplex, where the microphone is open while the answer plays (D-45)."""
 
+_STREAM_ENDS = dict.fromkeys(
+    (
+        *("> InputAudioStreamClose", "> InputAudioStreamCancel"),
+        *("< Response end", "< Response stale end", "< SessionEnded", "asleep", "< Error", "lost", "close"),
+    ),
+    Audio.CLOSED,
+)
+
 CLIENT_AUDIO: AudioTable = {
     Audio.CLOSED: {
         "> InputAudioStreamOpen": Audio.ASKED,
@@ -241,18 +253,11 @@ CLIENT_AUDIO: AudioTable = {
             ("> InputAudioStreamClose", "> InputAudioStreamCancel", "< InputAudioStreamOpen"), Audio.CLOSED
         ),
     },
-    Audio.ASKED: {
-        "< InputAudioStreamOpen": Audio.OPEN,
-        **dict.fromkeys(("> InputAudioStreamClose", "> InputAudioStreamCancel"), Audio.CLOSED),
-        **dict.fromkeys(("asleep", "< Error", "lost", "close"), Audio.CLOSED),
-    },
-    Audio.OPEN: {
-        **dict.fromkeys(("> Binary", "< InputAudioStreamOpen"), Audio.OPEN),
-        **dict.fromkeys(("> InputAudioStreamClose", "> InputAudioStreamCancel"), Audio.CLOSED),
-        **dict.fromkeys(("asleep", "< Error", "lost", "close"), Audio.CLOSED),
-    },
+    Audio.ASKED: {"< InputAudioStreamOpen": Audio.OPEN, **_STREAM_ENDS},
+    Audio.OPEN: {**dict.fromkeys(("> Binary", "< InputAudioStreamOpen"), Audio.OPEN), **_STREAM_ENDS},
 }
-"""The client's stream. ``asleep`` is the entry into Sleeping."""
+"""The client's stream. ``asleep`` is the entry into Sleeping. The server closes its own on what ends the session or
+lets it sleep, so the client does too, whatever its state."""
 
 CLIENT_DUPLEX_AUDIO: AudioTable = CLIENT_AUDIO
 """The same in Duplex: a client's stream is closed by what it sends, whatever the mode."""
@@ -436,7 +441,7 @@ CLIENT_DEADLINES: tuple[Deadline, ...] = (
         starts=("sleeps",),
         stops=(
             *_SENT_INPUT,
-            *(f"< Response{each}" for each in ("", " idle", " idle end", " stale", " stale end")),
+            *(f"< Response{each}" for each in ("", " end", " idle", " idle end", " stale", " stale end")),
             *("< Error", "< SessionStarted", "< SessionEnded", "< SessionEnded idle end"),
         ),
         then="the session id is dropped, the state stays (D-50)",

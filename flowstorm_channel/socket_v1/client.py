@@ -92,7 +92,6 @@ class SocketV1Client(ClientChannel):
             self._connected = True
             self._confirmed = False
             self._frames = Frames(self.limits, msgpack=offers_msgpack(message))
-            self._next_init = None
             self._advance("opened")
             self._write(self._introduction())
         elif isinstance(message, (str, bytes)):
