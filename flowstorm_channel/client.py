@@ -633,6 +633,7 @@ class ClientChannel(Channel):
         ):
             self._move("> InputAudioStreamClose")
             self._write(InputAudioStreamCloseEvent())
+            heard = Audio.CLOSED
         self._move(what)
         if heard is not Audio.CLOSED and self._audio is Audio.CLOSED and not what.startswith(">"):
             # The server has closed the stream too, unless it does not know of it yet.
