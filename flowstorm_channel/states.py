@@ -256,8 +256,8 @@ CLIENT_AUDIO: AudioTable = {
     Audio.ASKED: {"< InputAudioStreamOpen": Audio.OPEN, **_STREAM_ENDS},
     Audio.OPEN: {**dict.fromkeys(("> Binary", "< InputAudioStreamOpen"), Audio.OPEN), **_STREAM_ENDS},
 }
-"""The client's stream. ``asleep`` is the entry into Sleeping. What ends the session or lets it sleep closes the
-server's stream, and so the client's, whatever its state."""
+"""The client's stream. ``asleep`` is the entry into Sleeping. What ends the session or lets it sleep closes
+the server's stream, and so the client's, whatever its state."""
 
 CLIENT_DUPLEX_AUDIO: AudioTable = CLIENT_AUDIO
 """The same in Duplex: a client's stream is closed by what it sends, whatever the mode."""

@@ -1,0 +1,336 @@
+"""The command line: what it prints, its exit codes, and no traceback for a user's mistake."""
+
+import asyncio
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from flowstorm_channel import __version__
+from flowstorm_channel.cli import example, main
+from flowstorm_channel.codecs import MsgpackCodec
+from flowstorm_channel.contrib.asgi import ChannelApp
+from flowstorm_channel.events import BinaryEvent, ReadyEvent
+from flowstorm_channel.values import ClientConfig
+from tests.test_contrib_websockets import in_a_thread
+
+
+def call(*arguments, typed="", timeout=20):
+    """Run the command as a process."""
+    return subprocess.run(
+        [sys.executable, "-m", "flowstorm_channel", *arguments],
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """Give a command run in this process its standard input."""
+
+    def give(data):
+        class Stdin:
+            buffer = io.BytesIO(data)
+
+        monkeypatch.setattr(sys, "stdin", Stdin)
+
+    return give
+
+
+# ------------------------------------------------------------ in general
+
+
+def test_it_tells_its_version_and_its_commands(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"flowstorm-channel {__version__}\n"
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = capsys.readouterr().out
+    for command in ("demo", "serve", "talk", "decode", "states"):
+        assert re.search(rf"^ +{command} +\w", printed, re.MULTILINE)
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["serve", "--port", "x"], ["states", "everybody"]])
+def test_wrong_calls_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    assert "usage: flowstorm-channel" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_had_enough_is_no_failure():
+    command = f"{sys.executable} -m flowstorm_channel states -f json | head -c 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.stdout, done.stderr) == ("{", "")
+
+
+# ------------------------------------------------------------ demo
+
+
+def test_the_demo_draws_a_whole_conversation(capsys):
+    assert main(["demo"]) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    for seen in (
+        "Init key=demo",
+        "Recognized “a story” final",
+        "client: TurnInterruptedEvent(number=2, reason='input')",
+        "server: TurnInterruptedEvent(number=2, reason='input')",
+        "Recognized “#silence” final",
+        "Response session ended",
+        "close 1000",
+    ):
+        assert seen in printed
+    for state in ("Open", "Sleeping", "Listening", "Processing", "Responding", "Closed"):
+        assert state in printed
+    last = printed.rstrip().splitlines()[-1]
+    assert re.fullmatch(r"\d+ messages, no network, 14\.8 seconds on a clock that was moved by hand\.", last)
+
+
+def test_the_demo_shows_bytes_and_fits_its_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["demo", "--bytes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any('{"type":"Init","key":"demo"' in line for line in lines)
+    arrows = [line for line in lines if "──" in line]
+    assert max(map(len, arrows)) <= 80
+
+
+def test_colours_are_for_terminals(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    main(["demo"])
+    assert "\x1b[" in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["demo"])
+    assert "\x1b[" not in capsys.readouterr().out
+
+
+# ------------------------------------------------------------ decode
+
+
+def test_decode_reads_frames_and_says_what_is_wrong(typed, capsys):
+    typed(
+        b'{"type":"Ready"}\n\n'
+        b'{"type":"Response","response":{"items":[{},{"ttsConfig":'
+        b'{"provider":"G","locale":"en","gender":"X","name":"n"}}]}}\n'
+        b"{\n"
+        b'{"type":"Dance","with":["me"]}\n'
+        b'{"type":"Binary","data":"AAAA"}\n'
+    )
+    assert main(["decode"]) == 1
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "1: Ready()",
+        "3: response.items[1].ttsConfig.gender: 'X' is not one of Male, Female",
+    ]
+
+
+def test_decode_without_a_fault_exits_with_0(typed, capsys):
+    typed(b'{"type":"Ready"}\n{"type":"Dance","with":["me"]}\n')
+    assert main(["decode"]) == 0
+    assert capsys.readouterr().out == "1: Ready()\n2: Dance(data={'type': 'Dance', 'with': ['me']})\n"
+
+
+def test_decode_writes_what_this_library_would_send(typed, capsys):
+    typed(b'{ "type": "SessionStartEvent", "sessionId": "s" }')
+    assert main(["decode", "--json"]) == 0
+    assert capsys.readouterr().out == '{"type":"SessionStarted","sessionId":"s"}\n'
+
+
+def test_decode_reads_streams(typed, capsys):
+    typed(b'[{"type":"Ready"}, {"type":\n"Log"}]')
+    assert main(["decode", "--stream"]) == 0
+    assert capsys.readouterr().out == "1: Ready()\n2: Log()\n"
+    typed(b'{"type":"Ready"}{"type":"Log"')
+    assert main(["decode", "--stream"]) == 1
+    assert capsys.readouterr().out.startswith("1: Ready()\n2: ")
+
+
+def test_decode_reads_msgpack(typed, capsys):
+    packed = [MsgpackCodec().encode(event) for event in (ReadyEvent(), BinaryEvent(data=b"abc"))]
+    typed(b"".join(packed))
+    assert main(["decode", "--msgpack"]) == 0
+    assert capsys.readouterr().out == "1: Ready()\n2: Binary(data=<3 bytes>)\n"
+    typed(b"\n".join(each.hex().encode() for each in packed) + b"\nxyz\nc0\n")
+    assert main(["decode", "--hex"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["1: Ready()", "2: Binary(data=<3 bytes>)"]
+    assert lines[2].startswith("3: not hexadecimal")
+    assert lines[3].startswith("4: ")
+
+
+# ------------------------------------------------------------ states
+
+
+def test_states_prints_the_tables(capsys):
+    assert main(["states"]) == 0
+    assert "stateDiagram-v2" in capsys.readouterr().out
+    assert main(["states", "server", "--format", "dot"]) == 0
+    assert capsys.readouterr().out.startswith("digraph")
+    assert main(["states", "-f", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["version"] == 1
+
+
+# ------------------------------------------------------------ talk
+
+
+def test_talk_says_what_comes_through_the_pipe():
+    with in_a_thread(ChannelApp(example.dialogue)) as address:
+        done = call("talk", f"ws://{address}", typed="hello\nimage\ncommand\nstop\nonce more\n")
+    assert (done.stderr, done.returncode) == ("", 0)
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("session ")]
+    assert lines[:4] == [
+        "< Hello! I repeat what you say.",
+        "< Say: image, command, long, sleep, stop. Anything else I say after you.",
+        "< You said: hello",
+        "< A wave.",
+    ]
+    assert lines[4].startswith("  [image data:image/svg+xml")
+    assert lines[5:] == [
+        "# suggestions {'suggestions': ['image', 'long', 'stop']}",
+        "< Choose one of these.",
+        "< Goodbye.",
+        "the session has ended",
+        "< You said: once more",
+    ]
+
+
+def test_talk_in_msgpack_without_introduction():
+    with in_a_thread(ChannelApp(example.dialogue)) as address:
+        done = call(
+            "talk", f"ws://{address}/socket", "--msgpack", "--no-intro", "--verbose", input="\n/quit\n"
+        )
+    assert done.returncode == 0
+    assert "< I heard nothing. Are you still there?" in done.stdout
+    assert "ReadyEvent()" in done.stdout
+
+
+def test_talk_shows_errors_and_keeps_to_one_line_about_them():
+    async def authorise(init):
+        return f"{init.key} is not welcome"
+
+    with in_a_thread(ChannelApp(example.dialogue, authorise=authorise)) as address:
+        done = call("talk", f"ws://{address}/socket", "--key", "nobody", typed="hello\n")
+    assert done.returncode == 1
+    assert "! nobody is not welcome" in done.stdout
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "said"),
+    [
+        ("http://127.0.0.1:1/", 2, "expected an address such as ws://"),
+        ("nonsense", 2, "expected an address such as ws://"),
+        ("ws://", 2, "expected an address such as ws://"),
+        ("ws://127.0.0.1:1", 1, "no connection to ws://127.0.0.1:1/socket"),
+    ],
+)
+def test_talk_to_nobody_says_so_in_one_line(url, code, said):
+    done = call("talk", url)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+# ------------------------------------------------------------ serve
+
+
+def started(*arguments):
+    """Start a server as a process; gives it and the line it prints."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "flowstorm_channel", "serve", "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return server, server.stdout.readline()
+
+
+def test_serve_prints_where_and_talks():
+    server, line = started("--verbose")
+    with server:
+        found = re.fullmatch(r"Listening on (ws://127\.0\.0\.1:\d+/socket) \(Ctrl\+C stops it\)\n", line)
+        done = call("talk", found[1], typed="long\n")
+        server.send_signal(signal.SIGINT)
+        out, err = server.communicate(timeout=20)
+    assert done.stdout.count("< This is sentence") == 20
+    assert "Input: InputEvent(input=Input(" in out
+    assert err == ""
+    assert server.returncode in (0, 130, -signal.SIGINT)
+
+
+def test_serve_takes_your_dialogue(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("async def dialogue(turn):\n    yield 'Mine.'\n")
+    monkeypatch.chdir(tmp_path)
+    server, line = started("mine:dialogue")
+    with server:
+        done = call("talk", line.split()[2], "--no-intro", typed="hello\n")
+        server.terminate()
+        server.communicate(timeout=20)
+    assert "< Mine." in done.stdout
+
+
+@pytest.mark.parametrize("name", ["no_such_module:dialogue", "json:no_such_function", "json"])
+def test_serve_of_a_dialogue_that_is_not_there(name, capsys):
+    assert main(["serve", name]) == 2
+    assert capsys.readouterr().err.startswith(f"flowstorm-channel: {name}: ")
+
+
+def test_serve_where_one_cannot_listen(capsys):
+    assert main(["serve", "--port", "70000"]) == 1
+    assert main(["serve", "--host", "203.0.113.1", "--port", "0"]) == 1
+    assert capsys.readouterr().err.count("cannot listen on") == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "needed"),
+    [
+        (["serve"], "uvicorn", "server"),
+        (["talk", "ws://127.0.0.1:1"], "websockets.asyncio.client", "websockets"),
+    ],
+)
+def test_what_is_not_installed_is_named(command, module, needed, capsys, monkeypatch):
+    for name in list(sys.modules):
+        if name.startswith("flowstorm_channel.contrib."):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(command) == 1
+    assert f"pip install 'flowstorm-channel[{needed}]'" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------ the example's recogniser
+
+
+def test_the_example_hears_speech_and_its_end():
+    class Microphone:
+        config = ClientConfig(stt_sample_rate=1000)
+
+        def __init__(self, *blocks):
+            self.blocks = list(blocks)
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            if not self.blocks:
+                raise StopAsyncIteration
+            return self.blocks.pop(0)
+
+    async def heard(*blocks):
+        return [each async for each in example.recogniser(Microphone(*blocks))]
+
+    loud, quiet = b"\x00\x20" * 100, bytes(200)
+    spoken = asyncio.run(heard(quiet, *[loud] * 5, loud[:1], loud[1:], *[quiet] * 8))
+    assert spoken[-1] == ("0.6 seconds of speech", True)
+    assert spoken[:-1] == [("…", False)] * len(spoken[:-1])
+    assert asyncio.run(heard(*[quiet] * 20)) == []
