@@ -484,6 +484,6 @@ class Channel(ABC):
 
 
 def _size(message: Message) -> int:
-    if isinstance(message, (str, bytes)):
-        return len(message)
-    return 0
+    if isinstance(message, str) and not message.isascii():
+        return len(message.encode(errors="replace"))
+    return len(message) if isinstance(message, (str, bytes)) else 0

@@ -159,7 +159,6 @@ class ClientChannel(Channel):
         self._sleeps = False
         self._end_known = False
         self._confirmed = False
-        self._unacknowledged = False
         self._echoes = 0
         self._said_since = False
         self._outage_told = False
@@ -342,10 +341,12 @@ class ClientChannel(Channel):
                 self._unplayed.add(turn)
             turn.over = turn not in self._unplayed
             self._advance(self._qualified("< Response"))
-        if self._sleeps:
+        if any(turn._typed for turn in self._open):
+            self._sleeps = False  # an input that has gone out already wakes the session (D-50)
+        elif self._sleeps:
             self._sleep_timeout = response.sleep_timeout
             self._start("sleeps")
-        self._settle_mode()
+        self._open_anew()
         self._tell(ResponseEvent(response=response), turn)
 
     def _on_final(self, event: RecognizedEvent) -> None:
@@ -398,6 +399,7 @@ class ClientChannel(Channel):
                     self.init, self._next_init = self._next_init, None
                     self._agreed = self.init.config
                     self._reset_settings()
+                    self._open_anew()
                 self._advance(what)
                 self._tell(event)
                 if first and self.auto_start and self.session_id is None:
@@ -427,8 +429,8 @@ class ClientChannel(Channel):
                 self._advance(what)
                 if self._audio is not before:
                     self._tell(event)
-                elif self._unacknowledged:
-                    self._unacknowledged = False
+                elif self._audio is Audio.CLOSED:
+                    # It crossed what closed our stream, and has opened the server's after that.
                     self._write(InputAudioStreamCloseEvent())
             case _:
                 self._advance(what)
@@ -529,6 +531,7 @@ class ClientChannel(Channel):
             case "sleep":
                 expired = self.session_id
                 self._drop_session()
+                self._open_anew()
                 if expired is not None:
                     self._tell(SessionExpiredEvent(session_id=expired))
             case "answer":
@@ -573,7 +576,6 @@ class ClientChannel(Channel):
         connection cannot know them otherwise.
         """
         self._next_init = None
-        self._unacknowledged = False
         self._echoes = 0
         init = self.init
         if self.session_id is not None:
@@ -635,12 +637,9 @@ class ClientChannel(Channel):
             self._write(InputAudioStreamCloseEvent())
             heard = Audio.CLOSED
         self._move(what)
-        if heard is not Audio.CLOSED and self._audio is Audio.CLOSED and not what.startswith(">"):
-            # The server has closed the stream too, unless it does not know of it yet.
-            if duplex and self._sleeps:
-                self._write(InputAudioStreamCloseEvent())
-            elif heard is Audio.ASKED:
-                self._unacknowledged = True
+        closes = heard is not Audio.CLOSED and self._audio is Audio.CLOSED and not what.startswith(">")
+        if closes and duplex and self._sleeps:
+            self._write(InputAudioStreamCloseEvent())
         self._settle_mode()
         if self._state is not before and (
             self._state is State.LISTENING or (self._state is State.RESPONDING and self._duplex)
@@ -654,13 +653,28 @@ class ClientChannel(Channel):
     def _open_automatically(self) -> None:
         ended = self._state is State.RESPONDING and (self._ends or self._sleeps)
         if self.auto_microphone and self._audio is Audio.CLOSED and not ended:
-            self._move("> InputAudioStreamOpen")
-            self._write(InputAudioStreamOpenEvent(session_id=self._unconfirmed_session()))
+            self._ask_for_stream()
+
+    def _ask_for_stream(self) -> None:
+        self._move("> InputAudioStreamOpen")
+        self._write(InputAudioStreamOpenEvent(session_id=self._unconfirmed_session()))
 
     def _settle_mode(self) -> None:
         """The mode that the last Response named holds from the next opening of the stream on (D-62)."""
         if self._audio is Audio.CLOSED:
             self._rules = self.DUPLEX_RULES if self._stt_mode is SttMode.DUPLEX else self.RULES
+
+    def _open_anew(self) -> None:
+        """Ask again for a stream that was asked for in another mode than is in force now.
+
+        The ends cannot agree on the mode of an opening that crosses the change; of the next one they can.
+        """
+        if self._audio is Audio.ASKED and self._duplex is not (self._stt_mode is SttMode.DUPLEX):
+            self._move("> InputAudioStreamClose")
+            self._write(InputAudioStreamCloseEvent())
+            self._settle_mode()
+            if self._allows("> InputAudioStreamOpen"):
+                self._ask_for_stream()
 
     @property
     def _duplex(self) -> bool:

@@ -545,10 +545,7 @@ class ServerChannel(Channel):
 
     def _interrupt(self, reason: str) -> None:
         unseen = not self._cut(reason)
-        if unseen and "sleep" in self._due:
-            self._advance("interrupt asleep")
-        elif self._allows("interrupt"):
-            self._advance("interrupt")
+        self._advance("interrupt asleep" if unseen and "sleep" in self._due else "interrupt")
         self._notify()
 
     def _stream_ready(self) -> None:

@@ -294,7 +294,7 @@ SERVER: Table = {
         **_to(State.CLOSED, "lost", "close"),
     },
     State.SLEEPING: _server(
-        State.SLEEPING, _stay(State.SLEEPING, "begin", "interrupt asleep", "> SessionEnded")
+        State.SLEEPING, _stay(State.SLEEPING, "begin", "interrupt", "interrupt asleep", "> SessionEnded")
     ),
     State.LISTENING: _server(
         State.LISTENING,
@@ -408,7 +408,10 @@ SERVER_DEADLINES: tuple[Deadline, ...] = (
         states=frozenset({State.SLEEPING, State.LISTENING}),
         audio=frozenset({Audio.OPEN}),
         entering=True,
-        starts=("> Recognized interim", "< InputAudioStreamOpen", "> Response", "interrupt"),
+        starts=(
+            *("> Recognized interim", "< InputAudioStreamOpen"),
+            *("> Response", "interrupt", "interrupt asleep"),
+        ),
         stops=("begin",),
         then="Recognized `#silence` is sent, and the host told of the input `#silence` (D-47)",
     ),
