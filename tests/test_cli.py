@@ -208,7 +208,7 @@ def test_talk_says_what_comes_through_the_pipe():
 def test_talk_in_msgpack_without_introduction():
     with in_a_thread(ChannelApp(example.dialogue)) as address:
         done = call(
-            "talk", f"ws://{address}/socket", "--msgpack", "--no-intro", "--verbose", input="\n/quit\n"
+            "talk", f"ws://{address}/socket", "--msgpack", "--no-intro", "--verbose", typed="\n/quit\n"
         )
     assert done.returncode == 0
     assert "< I heard nothing. Are you still there?" in done.stdout
