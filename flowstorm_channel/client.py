@@ -159,6 +159,7 @@ class ClientChannel(Channel):
         self._sleeps = False
         self._end_known = False
         self._confirmed = False
+        self._closed_silently = False
         self._echoes = 0
         self._said_since = False
         self._outage_told = False
@@ -199,13 +200,9 @@ class ClientChannel(Channel):
             LocalProtocolError: the client is not connected, or not Ready.
             TooLateError: the channel was closed.
         """
-        said = Input(
-            locale=self._locale,
-            zone_id=self.init.config.zone_id,
-            transcript=Transcript(text=text),
-            attributes={**self.attributes, **(attributes or {})},
-        )
-        return self._say(InputEvent(input=said))
+        self._check_not_closed()
+        self._check_room()
+        return self._say(self._spoken(text, attributes))
 
     def open_microphone(self) -> None:
         """Ask to send audio; `audio` is OPEN as soon as it may flow. Already asked or open, it does nothing.
@@ -370,12 +367,13 @@ class ClientChannel(Channel):
             return
         overtaken = self._echoes > 0 and self._said_since
         self._echoes = max(0, self._echoes - 1)
-        if overtaken and not self._end_known:
+        if self._end_known:
+            self._advance("< SessionEnded known")
+        elif overtaken:
             # The echo of our own: what was said after it begins another session.
             self._drop_session()
             self._end_known = True
-        if self._end_known:
-            self._advance("< SessionEnded known")
+            self._advance("< SessionEnded overtaken")
         else:
             self._forget_session(ends=True)
             if self._state in _PLAYING:
@@ -395,21 +393,22 @@ class ClientChannel(Channel):
             case ReadyEvent():
                 self._outage_told = False
                 first = self._state is State.OPEN
-                if self._next_init is not None:
-                    self.init, self._next_init = self._next_init, None
+                if not first:
+                    # The answer to a repeated Init: the server's settings are those that it names.
+                    self.init, self._next_init = self._next_init or self.init, None
                     self._agreed = self.init.config
                     self._reset_settings()
                     self._open_anew()
                 self._advance(what)
                 self._tell(event)
                 if first and self.auto_start and self.session_id is None:
-                    self.start()
+                    self._say(self._spoken(INTRO))
             case SessionStartEvent():
-                if event.session_id != self.session_id:
-                    self._forget_session()
                 self.session_id = event.session_id
                 self._confirmed = True
                 self._end_known = self._ends = self._sleeps = False
+                self._reset_settings()
+                self._open_anew()
                 self._advance(what)
                 self._tell(event)
             case ErrorEvent():
@@ -417,7 +416,6 @@ class ClientChannel(Channel):
                 if refused:
                     self._give_up_transport(CloseCode.NORMAL, "refused")
                 else:
-                    self._next_init = None
                     self._forget_session()
                     self._forget_turns("error")
                 self._advance(what)
@@ -429,8 +427,8 @@ class ClientChannel(Channel):
                 self._advance(what)
                 if self._audio is not before:
                     self._tell(event)
-                elif self._audio is Audio.CLOSED:
-                    # It crossed what closed our stream, and has opened the server's after that.
+                elif self._audio is Audio.CLOSED and self._closed_silently:
+                    # Our request crossed what closed our stream, and has opened the server's after that.
                     self._write(InputAudioStreamCloseEvent())
             case _:
                 self._advance(what)
@@ -454,6 +452,7 @@ class ClientChannel(Channel):
     # -------------------------------------------------------- what the host does
 
     def _send(self, event: Event) -> None:
+        self._check_room()
         if isinstance(event, (InputEvent, RequestEvent)):
             self._say(event)
             return
@@ -465,7 +464,6 @@ class ClientChannel(Channel):
             raise self._illegal(what[2:])
         if isinstance(event, InputAudioStreamOpenEvent) and self._audio is not Audio.CLOSED:
             raise self._illegal(f"InputAudioStreamOpen, with the stream {self._audio.value} already,")
-        self._check_room()
         if isinstance(event, InitEvent):
             self._next_init = event
         elif isinstance(event, SessionEndEvent):
@@ -474,12 +472,19 @@ class ClientChannel(Channel):
         self._advance(what)
         self._write(event)
 
+    def _spoken(self, text: str, attributes: Mapping[str, Any] | None = None) -> InputEvent:
+        said = Input(
+            locale=self._locale,
+            zone_id=self.init.config.zone_id,
+            transcript=Transcript(text=text),
+            attributes={**self.attributes, **(attributes or {})},
+        )
+        return InputEvent(input=said)
+
     def _say(self, event: InputEvent | RequestEvent) -> ClientTurn:
-        self._check_not_closed()
         what = trigger(">", event)
         if not self._allows(what):
             raise self._illegal(what[2:])
-        self._check_room()
         self._drop_turns("input")
         self._ends = self._sleeps = False
         self._said_since = True
@@ -633,13 +638,14 @@ class ClientChannel(Channel):
             and not duplex
             and self._rules.table[before][what] in (State.PROCESSING, State.RESPONDING)
         ):
-            self._move("> InputAudioStreamClose")
-            self._write(InputAudioStreamCloseEvent())
+            self._close_stream()
             heard = Audio.CLOSED
         self._move(what)
-        closes = heard is not Audio.CLOSED and self._audio is Audio.CLOSED and not what.startswith(">")
-        if closes and duplex and self._sleeps:
-            self._write(InputAudioStreamCloseEvent())
+        if heard is not Audio.CLOSED and self._audio is Audio.CLOSED:
+            self._closed_silently = not what.startswith(">")
+            if self._closed_silently and duplex and self._sleeps:
+                self._closed_silently = False
+                self._write(InputAudioStreamCloseEvent())
         self._settle_mode()
         if self._state is not before and (
             self._state is State.LISTENING or (self._state is State.RESPONDING and self._duplex)
@@ -654,6 +660,11 @@ class ClientChannel(Channel):
         ended = self._state is State.RESPONDING and (self._ends or self._sleeps)
         if self.auto_microphone and self._audio is Audio.CLOSED and not ended:
             self._ask_for_stream()
+
+    def _close_stream(self) -> None:
+        self._move("> InputAudioStreamClose")
+        self._closed_silently = False
+        self._write(InputAudioStreamCloseEvent())
 
     def _ask_for_stream(self) -> None:
         self._move("> InputAudioStreamOpen")
@@ -670,8 +681,7 @@ class ClientChannel(Channel):
         The ends cannot agree on the mode of an opening that crosses the change; of the next one they can.
         """
         if self._audio is Audio.ASKED and self._duplex is not (self._stt_mode is SttMode.DUPLEX):
-            self._move("> InputAudioStreamClose")
-            self._write(InputAudioStreamCloseEvent())
+            self._close_stream()
             self._settle_mode()
             if self._allows("> InputAudioStreamOpen"):
                 self._ask_for_stream()

@@ -200,9 +200,10 @@ class AudioStream:
 
         Raises:
             TooLateError: the stream is over.
-            LocalProtocolError: the recogniser was not `ready()`.
+            LocalProtocolError: the recogniser was not `ready()`, or too much waits to be sent.
         """
         self._check()
+        self._channel._check_room()
         heard = what if isinstance(what, Input) else self._channel._input(what, self.config)
         self._channel._recognized(heard, final=final)
 
@@ -360,7 +361,7 @@ class ServerChannel(Channel):
 
         Args:
             code: of the WebSocket close (D-67).
-            reason: for people, at most 123 bytes.
+            reason: for people.
         """
         if not self._finished:
             self._shut(code, reason, "closed")
@@ -462,7 +463,7 @@ class ServerChannel(Channel):
         self._tell(FaultEvent(error=error))
 
     def _overrun(self, error: LimitExceeded) -> None:
-        self._shut(CloseCode.TOO_BIG, str(error)[:120], "error")
+        self._shut(CloseCode.TOO_BIG, str(error), "error")
 
     # -------------------------------------------------------- what the host does
 
@@ -493,7 +494,8 @@ class ServerChannel(Channel):
                 )
 
     def _respond(self, turn: Turn, event: ResponseItemEvent | ResponseEvent | BinaryEvent) -> None:
-        self._check_room()
+        if not isinstance(event, ResponseEvent):  # there is one to a turn, and it must be possible to end it
+            self._check_room()
         match event:
             case ResponseItemEvent():
                 self._begin_session()
@@ -559,7 +561,6 @@ class ServerChannel(Channel):
             raise LocalProtocolError(
                 "nothing can be recognised before the stream is ready()", legal=("ready()",)
             )
-        self._check_room()
         if final:
             self._cut(reason)
             self._begin_session()

@@ -13,7 +13,8 @@ A trigger is a text:
   ``interim``, ``final`` of a Recognized; ``empty`` of a binary frame, which is a keep-alive;
   ``stale``: it belongs to a turn that was interrupted (D-35);
   ``idle``: nothing is left to play, so that the client leaves Responding at once (D-25, D-40);
-  ``end``: the session has ended or sleeps; ``known``: its end is no news (D-52);
+  ``end``: the session has ended or sleeps; ``known``: its end is no news (D-52); ``overtaken``: the end was
+  this end's own wish, and it has said something since;
   ``pausing``: the client was told to pause when it is interrupted; ``asleep``: a turn that the server began
   is taken back before the client, whose session sleeps, has heard of it.
 
@@ -114,7 +115,7 @@ def legal(row: Mapping[str, object], way: str = "") -> list[str]:
     return list(found)
 
 
-_MACHINE_ONLY = frozenset({"stale", "idle", "end", "known", "pausing", "asleep"})
+_MACHINE_ONLY = frozenset({"stale", "idle", "end", "known", "overtaken", "pausing", "asleep"})
 
 
 def _stay(state: State, *triggers: str) -> dict[str, State]:
@@ -150,7 +151,8 @@ def _client(state: State, row: Mapping[str, State]) -> dict[str, State]:
     """What every state from Ready on has in common."""
     return {
         **_stay(state, "> Log", "> Vote", "> SessionEnded", "> Init", "> Unknown", "> Binary empty"),
-        **_stay(state, "< Ready", "< SessionStarted", "< SessionEnded known", "< Unknown", "< Binary empty"),
+        **_stay(state, "< Ready", "< SessionStarted", "< Unknown", "< Binary empty"),
+        **_stay(state, "< SessionEnded known", "< SessionEnded overtaken"),
         **_stay(state, "< InputAudioStreamOpen", "< Recognized interim", "< Recognized final stale"),
         **_stay(state, *_STALE),
         **row,
@@ -215,7 +217,7 @@ CLIENT: Table = {
             **_stay(State.RESPONDING, "played", *_RECEIVED_PARTS, *_RESPONSE, "< SessionEnded"),
             **_leave("played"),
             **_leave("< Response"),
-            "< SessionEnded idle end": State.SLEEPING,
+            "< SessionEnded idle": State.SLEEPING,
         },
     ),
     State.PAUSED: _client(
@@ -241,7 +243,8 @@ CLIENT_DUPLEX: Table = {
 _STREAM_ENDS = dict.fromkeys(
     (
         *("> InputAudioStreamClose", "> InputAudioStreamCancel"),
-        *("< Response end", "< Response stale end", "< SessionEnded", "asleep", "< Error", "lost", "close"),
+        *("< Response end", "< Response stale end", "< SessionEnded", "< SessionEnded overtaken"),
+        *("asleep", "< Error", "lost", "close"),
     ),
     Audio.CLOSED,
 )
@@ -445,7 +448,7 @@ CLIENT_DEADLINES: tuple[Deadline, ...] = (
         stops=(
             *_SENT_INPUT,
             *(f"< Response{each}" for each in ("", " end", " idle", " idle end", " stale", " stale end")),
-            *("< Error", "< SessionStarted", "< SessionEnded", "< SessionEnded idle end"),
+            *("< Error", "< SessionStarted", "< SessionEnded", "< SessionEnded idle"),
         ),
         then="the session id is dropped, the state stays (D-50)",
     ),

@@ -86,17 +86,21 @@ class CloseCode(int, Enum):
     HOST_FAILED = 1011
 
 
+def _short(reason: str) -> str:
+    return reason.encode(errors="replace")[:123].decode(errors="ignore")
+
+
 @attrs.frozen
 class Close:
     """A close frame; on HTTP: the exchange is given up.
 
     Args:
         code: of the WebSocket close.
-        reason: for people, at most 123 bytes of UTF-8.
+        reason: for people; cut to the 123 bytes of UTF-8 that a close frame holds.
     """
 
     code: int = 1000
-    reason: str = ""
+    reason: str = attrs.field(default="", converter=_short)
 
 
 Message = RequestHead | ResponseHead | str | bytes | Literal[End.END] | Close

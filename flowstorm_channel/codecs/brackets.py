@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.limits import Limits
 
 __all__ = ["Brackets"]
 
-# Outside of strings, a whole string without escapes is one match: most are, and then only brackets are left.
-_OUTSIDE = re.compile(rb'"[^"\\]*"|["{}\[\]]')
+# Up to the next bracket over whole strings without escapes, which most are: so there is one match a bracket.
+# It matches always. The bound on repetitions bounds the memory that the matching takes.
+_OUTSIDE = re.compile(rb'[^"{}\[\]]*(?:"[^"\\]*"[^"{}\[\]]*){0,100}')
 _INSIDE = re.compile(rb'["\\]')
 _QUOTE = ord('"')
 _OPENING = frozenset(b"{[")
@@ -71,25 +73,27 @@ class Brackets:
 
     def _find_bracket(self, data: bytes | bytearray, stop: int) -> int | None:
         """Go on to the end of the object, or into a string that is not a single match."""
-        for found in _OUTSIDE.finditer(data, self._position, stop):
-            start, end = found.span()
-            byte = data[start]
+        while True:
+            start = self._position
+            at = self._position = cast("re.Match[bytes]", _OUTSIDE.match(data, start, stop)).end()
+            if at == stop:
+                return None
+            byte = data[at]
             if byte == _QUOTE:
-                if end - start == 1:
-                    self._position = end
-                    self._inside = True
-                    return None
-            elif byte in _OPENING:
+                if at > start:
+                    continue
+                self._position += 1
+                self._inside = True
+                return None
+            self._position += 1
+            if byte in _OPENING:
                 self._depth += 1
                 if self._depth > self._nesting:
                     raise Fault(f"nested more than {self._nesting} deep", limit=True)
             else:
                 self._depth -= 1
                 if self._depth <= 0:
-                    self._position = end
-                    return end
-        self._position = stop
-        return None
+                    return self._position
 
     def check(self, data: bytes) -> None:
         """Follow the nesting of a whole text, whether or not it is JSON.

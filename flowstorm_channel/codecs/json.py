@@ -17,7 +17,7 @@ from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.codecs.scalars import from_base64, to_base64
 from flowstorm_channel.codecs.settings import Settings, within
 from flowstorm_channel.codecs.trees import Marked, inspect
-from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.locales import Locale, check_zone
@@ -195,8 +195,6 @@ class JsonCodec:
             tree, end = _scan_marking(text, start)
         except (JSONDecodeError, StopIteration) as error:
             raise Fault(_not_json(text, error)) from None
-        except RecursionError:
-            raise Fault("nested too deep for this Python", limit=True) from None
         if _white(text, end) != len(text):
             raise Fault(f"something follows the JSON text at character {end}")
         inspect(tree, self.limits, free="data" if _is_binary(tree) else None)
@@ -230,6 +228,9 @@ class JsonCodec:
                 read_object(cls, tree, self._settings)
         except Fault as fault:
             return fault.error()
+        except RecursionError:
+            # The host itself has gone deep before it called.
+            return LimitExceeded("nested too deep for this Python")
         return RemoteProtocolError(str(error) or "not a legal event")
 
     # -------------------------------------------------------- writing

@@ -14,7 +14,7 @@ from flowstorm_channel.codecs.headers import Headers
 from flowstorm_channel.codecs.json import of_class
 from flowstorm_channel.codecs.settings import Settings, within
 from flowstorm_channel.codecs.trees import inspect
-from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import Event
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.locales import Locale, check_zone
@@ -120,6 +120,9 @@ class MsgpackCodec:
                 read_object(cls, tree, self._settings)
         except Fault as fault:
             return fault.error()
+        except RecursionError:
+            # The host itself has gone deep before it called.
+            return LimitExceeded("nested too deep for this Python")
         return RemoteProtocolError(str(error) or "not a legal event")
 
     def _parse_with_care(self, data: bytes) -> Any:

@@ -154,7 +154,7 @@ class StreamDecoder:
             event = self._codec.decode(bytes(memoryview(self._buffer)[:end]))
         except RemoteProtocolError:
             return None
-        self._drop(end)
+        self._drop(end + 1)
         return event
 
     def _scan(self) -> Event | None:

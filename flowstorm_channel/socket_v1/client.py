@@ -133,5 +133,5 @@ class SocketV1Client(ClientChannel):
         self._put(Close(int(code), reason))
 
     def _overrun(self, error: LimitExceeded) -> None:
-        self._give_up_transport(CloseCode.TOO_BIG, str(error)[:120])
+        self._give_up_transport(CloseCode.TOO_BIG, str(error))
         self._lost(CloseCode.TOO_BIG, str(error))
