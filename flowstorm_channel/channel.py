@@ -232,7 +232,7 @@ class Channel(ABC):
         if isinstance(message, bytes):
             bound = max(bound, self.limits.audio_bytes)
         if size > bound:
-            self._inbox.append(LimitExceeded(f"a message of {size} bytes; at most {bound} are taken"))
+            self._inbox.append(LimitExceeded(f"a message of more than {bound} bytes"))
         elif self._inbox_bytes + size > self.limits.queued_bytes + bound:
             self._end = LimitExceeded(f"more than {self.limits.queued_bytes} bytes wait to be read")
         else:

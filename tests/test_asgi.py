@@ -296,6 +296,20 @@ def test_bad_frames_are_answered_and_the_connection_stays():
     run(main)
 
 
+def test_a_text_that_is_not_utf_8_closes_the_connection():
+    async def main():
+        async with (
+            serving(ChannelApp(example.dialogue)) as address,
+            connect(f"ws://{address}/socket") as socket,
+        ):
+            await socket.send(b"\xff", text=True)
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+            assert closed.value.rcvd.code == 1007
+
+    run(main)
+
+
 def test_other_paths_and_plain_http_are_refused():
     async def main():
         async with serving(ChannelApp(example.dialogue)) as address:

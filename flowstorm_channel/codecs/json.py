@@ -172,6 +172,7 @@ class JsonCodec:
         # A container of n elements takes n - 1 commas, a string no more bytes than the text that spells it.
         if (
             size > limits.string_bytes
+            or size > limits.message_bytes
             or ("\\" in text and ("\\ud" in text or "\\uD" in text))
             or (length > 2 * limits.nesting and text.count("{") + text.count("[") > limits.nesting)
             or (length > limits.items and text.count(",") >= limits.items)
