@@ -159,6 +159,7 @@ class ClientChannel(Channel):
         self._sleeps = False
         self._end_known = False
         self._confirmed = False
+        self._inits = 0
         self._closed_silently = False
         self._echoes = 0
         self._said_since = False
@@ -393,8 +394,9 @@ class ClientChannel(Channel):
             case ReadyEvent():
                 self._outage_told = False
                 first = self._state is State.OPEN
-                if not first:
+                if not first and self._inits > 0:
                     # The answer to a repeated Init: the server's settings are those that it names.
+                    self._inits -= 1
                     self.init, self._next_init = self._next_init or self.init, None
                     self._agreed = self.init.config
                     self._reset_settings()
@@ -466,6 +468,7 @@ class ClientChannel(Channel):
             raise self._illegal(f"InputAudioStreamOpen, with the stream {self._audio.value} already,")
         if isinstance(event, InitEvent):
             self._next_init = event
+            self._inits += 1
         elif isinstance(event, SessionEndEvent):
             self._echoes += 1
             self._said_since = False
@@ -581,7 +584,8 @@ class ClientChannel(Channel):
         connection cannot know them otherwise.
         """
         self._next_init = None
-        self._echoes = 0
+        self._inits = self._echoes = 0
+        self._closed_silently = False
         init = self.init
         if self.session_id is not None:
             init = init.replace(config=init.config.replace(locale=self._locale, stt_mode=self._stt_mode))
