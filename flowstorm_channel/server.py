@@ -6,6 +6,7 @@ follows.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -369,6 +370,7 @@ class ServerChannel(Channel):
 
     # -------------------------------------------------------- for transports: hooks
 
+    @abstractmethod
     def _write(self, event: Event, turn: Turn | None = None) -> None:
         """Put an event into the outbox, as the transport says it.
 
@@ -376,11 +378,10 @@ class ServerChannel(Channel):
             event: what to say.
             turn: whose interruption withdraws it.
         """
-        raise NotImplementedError
 
-    def _rename(self, session_id: str) -> bool:  # noqa: ARG002
+    @abstractmethod
+    def _rename(self, session_id: str) -> bool:
         """Change the id in what still waits to tell the client; whether that was possible."""
-        return False
 
     # -------------------------------------------------------- what the client does
 
@@ -601,10 +602,9 @@ class ServerChannel(Channel):
             case "idle":
                 self._shut(CloseCode.GOING_AWAY, "nothing heard for too long", "lost")
             case "sleep":
-                expired = self.session_id
+                # Whatever else ends a session stops this deadline, so there is one.
+                self._tell(SessionExpiredEvent(session_id=str(self.session_id)))
                 self._clear_session()
-                if expired is not None:
-                    self._tell(SessionExpiredEvent(session_id=expired))
             case _:
                 silence = self._input(SILENCE, self._stream_config())
                 self._recognized(silence, final=True, reason="silence")

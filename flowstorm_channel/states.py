@@ -374,6 +374,7 @@ class Deadline:
 
 _WITH_TRANSPORT = frozenset(State) - {State.CLOSED, State.FAILED}
 _CONVERSING = _WITH_TRANSPORT - {State.OPEN}
+_QUIET = frozenset({State.SLEEPING, State.LISTENING})
 
 SERVER_DEADLINES: tuple[Deadline, ...] = (
     Deadline(
@@ -401,14 +402,15 @@ SERVER_DEADLINES: tuple[Deadline, ...] = (
     ),
     Deadline(
         name="end_of_utterance",
-        states=_CONVERSING,
+        states=_QUIET,
         audio=frozenset({Audio.OPEN}),
         starts=("utterance ended",),
+        stops=("begin",),
         then="as silence (D-48)",
     ),
     Deadline(
         name="silence",
-        states=frozenset({State.SLEEPING, State.LISTENING}),
+        states=_QUIET,
         audio=frozenset({Audio.OPEN}),
         entering=True,
         starts=(

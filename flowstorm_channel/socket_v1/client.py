@@ -94,7 +94,7 @@ class SocketV1Client(ClientChannel):
             self._frames = Frames(self.limits, msgpack=offers_msgpack(message))
             self._advance("opened")
             self._write(self._introduction())
-        elif isinstance(message, (str, bytes)):
+        else:
             try:
                 event = self._frames.read(message)
             except RemoteProtocolError as error:

@@ -7,10 +7,12 @@ a keep-alive in both (D-15).
 
 from __future__ import annotations
 
+from typing import cast
+
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec
 from flowstorm_channel.events import BinaryEvent, Event
 from flowstorm_channel.limits import Limits
-from flowstorm_channel.wire import RequestHead, ResponseHead
+from flowstorm_channel.wire import Message, RequestHead, ResponseHead
 
 __all__ = ["SUBPROTOCOL", "SUBPROTOCOL_HEADER", "Frames", "offers_msgpack"]
 
@@ -30,17 +32,17 @@ class Frames:
         self._json = JsonCodec(limits)
         self._msgpack = MsgpackCodec(limits) if msgpack else None
 
-    def read(self, message: str | bytes) -> Event:
-        """The event in a message.
+    def read(self, message: Message) -> Event:
+        """The event in a text or binary message.
 
         Raises:
             RemoteProtocolError: there is none.
         """
-        if isinstance(message, str):
-            return self._json.decode(message)
-        if self._msgpack is None or not message:
-            return BinaryEvent(data=message)
-        return self._msgpack.decode(message)
+        if isinstance(message, bytes):
+            if self._msgpack is None or not message:
+                return BinaryEvent(data=message)
+            return self._msgpack.decode(message)
+        return self._json.decode(cast("str", message))
 
     def write(self, event: Event) -> str | bytes:
         """The message for an event.

@@ -50,7 +50,7 @@ class SocketV1Server(ServerChannel):
             self._put(
                 ResponseHead(status=101, headers=((SUBPROTOCOL_HEADER, SUBPROTOCOL),) if msgpack else ())
             )
-        elif isinstance(message, (str, bytes)):
+        else:
             try:
                 event = self._frames.read(message)
             except RemoteProtocolError as error:

@@ -80,9 +80,8 @@ class Link:
             for message in self.client.data_to_send():
                 self._record(end, message)
                 if isinstance(message, RequestHead):
+                    self._end_connection()
                     self.server = self._make_server()
-                    self.to_server.clear()
-                    self.to_client.clear()
                     if self.server is None:
                         self.client.receive_eof()
                         continue
@@ -111,10 +110,7 @@ class Link:
 
     def cut(self) -> None:
         """The transport is lost, with all that was in flight."""
-        self.to_server.clear()
-        self.to_client.clear()
-        if self.server is not None:
-            self.server.receive_eof()
+        self._end_connection()
         self.client.receive_eof()
 
     # -------------------------------------------------------- until all is quiet
@@ -151,6 +147,14 @@ class Link:
 
     def _record(self, end: str, what: Event | Message) -> None:
         self.steps.append(Step(self.clock.now, end, what))
+
+    def _end_connection(self) -> None:
+        """The server's side of the connection that there was is gone; its host may still be told so."""
+        self.to_server.clear()
+        self.to_client.clear()
+        if self.server is not None:
+            self.server.receive_eof()
+            self.take_events("server")
 
     def _closed_by_peer(self, end: str) -> None:
         """A close frame was answered: the other end has no transport any more either."""

@@ -1,0 +1,168 @@
+"""The core does no I/O and does not wait, and its modules import one way."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import flowstorm_channel
+
+PACKAGE = Path(flowstorm_channel.__file__).parent
+
+LAYERS = (
+    {"errors", "limits", "zone_names"},
+    {"locales"},
+    {"schema"},
+    {"values"},
+    {"events"},
+    {"codecs"},
+    {"wire", "states"},
+    {"channel", "sessions", "diagrams"},
+    {"server", "client"},
+    {"socket_v1"},
+    {"__init__"},
+    {"testing"},
+    {"contrib"},
+    {"cli"},
+    {"__main__"},
+)
+"""A module imports from earlier layers, and within its own package."""
+
+OUTSIDE = {"contrib", "cli", "__main__"}
+"""What is allowed to do I/O."""
+
+FORBIDDEN = {
+    *("asyncio", "concurrent", "http", "multiprocessing", "select", "selectors", "signal", "socket"),
+    *("socketserver", "ssl", "subprocess", "threading", "urllib.request"),
+    *("hypothesis", "pytest", "flowstorm_channel.contrib", "flowstorm_channel.cli"),
+}
+THIRD_PARTY = {"attrs", "cattrs", "msgpack", "typing_extensions"}
+NEEDS_HYPOTHESIS = "flowstorm_channel.testing.strategies"
+CALLS = {"__import__", "breakpoint", "input", "open", "print"}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def room(module: str) -> str:
+    """The part of the package that a module belongs to: a file or a folder."""
+    return module.partition(".")[2].partition(".")[0] or "__init__"
+
+
+CORE = [module for module in SOURCES if room(module) not in OUTSIDE]
+
+
+def tree(module: str) -> ast.Module:
+    return ast.parse(SOURCES[module].read_text(encoding="utf-8"))
+
+
+def imported(module: str) -> Iterator[str]:
+    """The modules that a module names, those for type checkers included."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module is not None
+            for each in node.names:
+                whole = f"{node.module}.{each.name}"
+                yield whole if whole in SOURCES else node.module
+
+
+def own(module: str) -> set[str]:
+    return {each for each in imported(module) if each in SOURCES}
+
+
+def begins_with(module: str, names: set[str]) -> bool:
+    parts = module.split(".")
+    return any(".".join(parts[:end]) in names for end in range(1, len(parts) + 1))
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {room(module) for module in SOURCES} <= set().union(*LAYERS)
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_imports_run_one_way(module: str) -> None:
+    layer = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+    here = room(module)
+    wrong = [each for each in own(module) if room(each) != here and layer[room(each)] >= layer[here]]
+    assert not wrong
+
+
+def test_no_imports_go_in_circles() -> None:
+    # A package hands on what its modules define, so that its __init__ stands behind them.
+    list(TopologicalSorter({module: own(module) for module in SOURCES}).static_order())
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_names_no_module_that_does_io(module: str) -> None:
+    forbidden = FORBIDDEN - ({"hypothesis"} if module == NEEDS_HYPOTHESIS else set())
+    assert [each for each in imported(module) if begins_with(each, forbidden)] == []
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_depends_on_three_packages(module: str) -> None:
+    tops = {each.partition(".")[0] for each in imported(module)}
+    allowed = THIRD_PARTY | sys.stdlib_module_names | {"flowstorm_channel"}
+    assert tops - allowed == ({"hypothesis"} if module == NEEDS_HYPOTHESIS else set())
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_opens_prints_and_sleeps_nowhere(module: str) -> None:
+    called = [node.func for node in ast.walk(tree(module)) if isinstance(node, ast.Call)]
+    names = [node.id for node in called if isinstance(node, ast.Name)]
+    attributes = [node.attr for node in called if isinstance(node, ast.Attribute)]
+    assert CALLS.isdisjoint(names)
+    assert "sleep" not in attributes
+
+
+PROBE = """
+import json, sys
+path, before, after = json.loads(sys.argv[1])
+sys.path[:] = path
+for name in before: __import__(name)
+known = set(sys.modules)
+for name in after: __import__(name)
+print(json.dumps(sorted(set(sys.modules) - known)))
+"""
+
+
+def loaded_by(modules: list[str], *, beyond: set[str]) -> list[str]:
+    """What a fresh interpreter has loaded after importing those modules, beyond what others load."""
+    path = [str(PACKAGE.parent), *(each for each in sys.path if each)]
+    given = json.dumps([path, sorted(beyond), modules])
+    # Without `site`, so that nothing of the environment is loaded before.
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", PROBE, given],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    found: list[str] = json.loads(done.stdout)
+    return found
+
+
+def test_importing_the_core_loads_nothing_that_does_io() -> None:
+    modules = [module for module in CORE if module != NEEDS_HYPOTHESIS]
+    needed = THIRD_PARTY - ({"typing_extensions"} if sys.version_info >= (3, 11) else set())
+    loaded = loaded_by(modules, beyond=needed)
+    assert "flowstorm_channel.socket_v1.server" in loaded
+    assert [each for each in loaded if begins_with(each, FORBIDDEN)] == []
+
+
+def test_the_probe_would_see_io() -> None:
+    assert "socket" in loaded_by(["asyncio"], beyond={"json"})
