@@ -646,9 +646,12 @@ class ClientChannel(Channel):
             heard = Audio.CLOSED
         self._move(what)
         if heard is not Audio.CLOSED and self._audio is Audio.CLOSED:
-            self._closed_silently = not what.startswith(">")
-            if self._closed_silently and duplex and self._sleeps:
-                self._closed_silently = False
+            # What the server says closes its stream too. A stream that is closed by what the host does was
+            # opened after the session's end or sleep was known, and the server has to be told.
+            own = what.startswith(("played", "resume", "interrupt"))
+            told = own or (duplex and self._sleeps and what.startswith("< Response"))
+            self._closed_silently = not told and not what.startswith(">")
+            if told:
                 self._write(InputAudioStreamCloseEvent())
         self._settle_mode()
         if self._state is not before and (
