@@ -127,7 +127,7 @@ def test_every_conversation_holds_together_and_comes_to_rest() -> None:
 def test_nothing_interrupted_is_played_when_the_server_does_what_it_is_asked() -> None:
     tally = go(range(10_000, 10_250), orderly=True)
     print(tally)
-    # Left over: in Duplex, a final result that crosses an input which was interrupted (see `Walk._client_told`).
+    # Left over: in Duplex, a final result that crosses an input which was interrupted: `Walk._client_told`.
     assert tally.walks_late <= tally.walks / 200, tally
 
 
@@ -151,7 +151,7 @@ def test_very_many_conversations_hold_together() -> None:
 def test_very_many_conversations_play_nothing_interrupted() -> None:
     tally = go(range(200_000, 210_000), orderly=True)
     print(tally)
-    # Left over: in Duplex, a final result that crosses an input which was interrupted (see `Walk._client_told`).
+    # Left over: in Duplex, a final result that crosses an input which was interrupted: `Walk._client_told`.
     assert tally.walks_late <= tally.walks / 200, tally
 
 
@@ -202,7 +202,7 @@ def test_no_conversation_that_hypothesis_finds_falls_apart() -> None:
     run_state_machine_as_test(
         Conversation,
         settings=settings(
-            max_examples=40,
+            max_examples=80,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

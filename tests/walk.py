@@ -287,6 +287,7 @@ class Walk:
         self.crossings: set[str] = set()
         self.expired = False
         self.last_turn = 0
+        self.last_said: tuple[Connection, str] | None = None
         self.late: list[str] = []
         self.plays = 0
         self.faults_due = 0
@@ -482,6 +483,7 @@ class Walk:
             self._know(client.turn)
             if isinstance(event, ReadyEvent):  # auto_start
                 self.wanted = "#intro"
+                self.last_said = (self.here, "#intro")
                 self._crossing_input()
         match event:
             case FaultEvent():
@@ -513,11 +515,11 @@ class Walk:
             case SessionEndEvent():
                 self.here.own_ends = max(0, self.here.own_ends - 1)
             case RecognizedEvent(is_final=True):
-                # In Duplex a result is always news to the client. But one that finds an input unanswered is
-                # older at our server, which would else have cut the turn of that input first (D-37). It is
-                # answered before it: the count is right, and it is the input's answer that is to be played.
-                overtaken = any(turn._typed for turn in client._open)
-                if overtaken and self.wanted is None:  # but not if that was interrupted
+                # In Duplex a result is always news to the client. But when it is older than our last input at
+                # the server, it is answered before it: the count is right, and it is the input's answer that
+                # is to be played, unless that was interrupted.
+                overtaken = self._overtaken(event.text)
+                if overtaken and self.wanted is None:
                     self.crossings.add("duplex")
                 if client.turn is not None and not client.turn._typed and not overtaken:
                     self.wanted = event.text
@@ -525,6 +527,14 @@ class Walk:
                 self._shown(event)
         if self.setup.prompt_player or self.honest:
             self._play_all()
+
+    def _overtaken(self, heard: str) -> bool:
+        """Whether what was heard is older, at the server, than what the client said last."""
+        there = self.here
+        if self.last_said is None or self.last_said[0] is not there:
+            return False
+        numbers = {spoken.tag: number for number, spoken in there.spoken.items()}
+        return numbers.get(self.last_said[1], there.server._turns + 1) > numbers.get(heard, 0)
 
     def _know(self, turn: Any) -> None:
         must(turn.number not in self.numbered, "two turns with one number")
@@ -683,7 +693,7 @@ class Walk:
 
     def say(self, plan: str) -> None:
         self.said += 1
-        text = "#intro" if plan == "#intro" else f"i{self.said}:{plan}"
+        text = f"#intro-{self.said}" if plan == "#intro" else f"i{self.said}:{plan}"
         self.note("client", f"say({text!r})")
         self._speak(text, lambda: self.client.say(text), "say")
 
@@ -712,6 +722,7 @@ class Walk:
         self.attempt(client, what, do, legal=legal, late=client._finished)
         if legal and client.turn is not turn_before:
             self.wanted = text
+            self.last_said = (self.here, text)
             must(client.turn is not None, "an input has no turn")
             self._know(client.turn)
             must(client.turn.number >= self.last_turn, "turn numbers do not increase")
