@@ -142,8 +142,8 @@ class Channel(ABC):
 
     Args:
         clock: gives the time in seconds, from any origin, never backwards.
-        wake: called when the host's own doing gave the machine something to tell or to send. It is to
-            schedule the host's loop, never to call back. Hosts that run the loop after all they do need none.
+        wake: called when the host's own doing gave the machine something to tell, to send or to wait for. It is
+            to schedule the host's loop, never to call back. Hosts that run the loop after all they do need none.
         limits: what is taken from the peer.
         timeouts: how long is waited for what.
     """
@@ -425,8 +425,13 @@ class Channel(ABC):
         self._inbox_bytes = 0
 
     def _notify(self) -> None:
-        """Wake the host, once, when there is something for it that no data and no time brought."""
-        if self.wake is not None and not self._woken and (self._told or self._outbox or self._decoded):
+        """Wake the host when there is something for it that no data and no time brought."""
+        if self._told or self._outbox or self._decoded:
+            self._call_host()
+
+    def _call_host(self) -> None:
+        """Wake the host, once until it comes."""
+        if self.wake is not None and not self._woken:
             self._woken = True
             self.wake()
 

@@ -368,13 +368,14 @@ class ClientChannel(Channel):
             return
         overtaken = self._echoes > 0 and self._said_since
         self._echoes = max(0, self._echoes - 1)
-        if self._end_known:
-            self._advance("< SessionEnded known")
-        elif overtaken:
+        if overtaken:
             # The echo of our own: what was said after it begins another session.
-            self._drop_session()
-            self._end_known = True
+            if not self._end_known:
+                self._drop_session()
+                self._end_known = True
             self._advance("< SessionEnded overtaken")
+        elif self._end_known:
+            self._advance("< SessionEnded known")
         else:
             self._forget_session(ends=True)
             if self._state in _PLAYING:

@@ -219,6 +219,7 @@ class AudioStream:
         self._check()
         if self.config.stt_mode is SttMode.SINGLE_UTTERANCE:
             self._channel._start("utterance ended")
+            self._channel._call_host()
 
     def send(self, event: InputAudioStreamOpenEvent | RecognizedInputEvent) -> None:
         """What `ready` and `recognized` do, for events.

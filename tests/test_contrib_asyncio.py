@@ -156,7 +156,8 @@ def test_the_end_of_speech_is_followed_by_a_result_or_silence():
 
     async def main():
         settings = {"timeouts": Timeouts(end_of_utterance=0.01)}
-        async with Conversation(recogniser=recogniser, settings=settings) as talk:
+        init = {**INIT, "config": {**INIT["config"], "silenceTimeout": 0}}
+        async with Conversation(recogniser=recogniser, init=init, settings=settings) as talk:
             talk.wire.put(OPEN)
             await talk.wire.until("InputAudioStreamOpen")
             talk.wire.put(bytes(10))
