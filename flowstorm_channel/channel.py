@@ -142,8 +142,9 @@ class Channel(ABC):
 
     Args:
         clock: gives the time in seconds, from any origin, never backwards.
-        wake: called when the host's own doing gave the machine something to tell, to send or to wait for. It is
-            to schedule the host's loop, never to call back. Hosts that run the loop after all they do need none.
+        wake: called when the host's own doing gave the machine something to tell, to send or to wait for.
+            It is to schedule the host's loop, never to call back. Hosts that run the loop after all they do
+            need none.
         limits: what is taken from the peer.
         timeouts: how long is waited for what.
     """
