@@ -1815,9 +1815,18 @@ def test_a_word_that_changes_nothing_wakes_nobody() -> None:
     stream = host.listen()
     woken.clear()
     stream.recognized("x", final=False)
-    stream.end_of_utterance()
     stream.ready()
     assert woken == []
+
+
+def test_a_deadline_that_the_host_starts_wakes_it() -> None:
+    woken: list[int] = []
+    host = server_in(LISTENING, wake=lambda: woken.append(1))
+    stream = host.listen()
+    woken.clear()
+    stream.end_of_utterance()
+    stream.end_of_utterance()
+    assert woken == [1]
 
 
 # ------------------------------------------------------------ limits
