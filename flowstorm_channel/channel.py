@@ -373,6 +373,17 @@ class Channel(ABC):
     def _allows(self, trigger: str) -> bool:
         return trigger in self._rules.table[self._state]
 
+    def _admit(self, trigger: str) -> bool:
+        """Whether the peer may do that now; when not, it is a fault of the peer's."""
+        row = self._rules.table[self._state]
+        if trigger in row:
+            return True
+        what, where = trigger.removeprefix("< "), self._state.value
+        self._fault(
+            RemoteProtocolError(f"{what} is not legal in {where} (legal: {', '.join(legal(row, '<'))})")
+        )
+        return False
+
     def _move(self, trigger: str) -> None:
         """Go where the tables say. The trigger must be in the row."""
         plan = self._rules.plans[self._state, self._audio, trigger]

@@ -45,7 +45,6 @@ from flowstorm_channel.states import (
     CLIENT_DUPLEX_AUDIO,
     Audio,
     State,
-    legal,
     trigger,
 )
 from flowstorm_channel.values import (
@@ -285,24 +284,34 @@ class ClientChannel(Channel):
     # -------------------------------------------------------- what the server does
 
     def _take(self, event: Event) -> None:
+        what = trigger("<", event)
+        if not self._admit(what):
+            return
         match event:
             case ResponseItemEvent():
-                self._on_part(event, "< ResponseItem", playable=event.response_item.playable)
+                self._on_part(event, what, playable=event.response_item.playable)
             case BinaryEvent():
                 if event.data:
-                    self._on_part(event, "< Binary", playable=True)
+                    self._on_part(event, what, playable=True)
             case ResponseEvent():
                 self._on_response(event.response)
             case RecognizedEvent(is_final=True):
                 self._on_final(event)
+            case InputAudioStreamOpenEvent():
+                self._on_acknowledgement(event, what)
+            case ReadyEvent():
+                self._on_ready(event, what)
+            case SessionStartEvent():
+                self._on_session_start(event, what)
             case SessionEndEvent():
                 self._on_session_end(event)
+            case ErrorEvent():
+                self._on_error(event, what)
             case _:
-                self._on_other(event, trigger("<", event))
+                self._advance(what)
+                self._tell(event)
 
     def _on_part(self, event: Event, what: str, *, playable: bool) -> None:
-        if not self._legal(what):
-            return
         if self._state is State.OPEN:
             self.dropped += 1
             return
@@ -317,8 +326,6 @@ class ClientChannel(Channel):
         self._tell(event, turn)
 
     def _on_response(self, response: Response) -> None:
-        if not self._legal("< Response"):
-            return
         turn = self._open[0] if self._open else self._open_turn(typed=False)
         self._open.popleft()
         turn.turn_id = response.turn_id
@@ -348,8 +355,6 @@ class ClientChannel(Channel):
         self._tell(ResponseEvent(response=response), turn)
 
     def _on_final(self, event: RecognizedEvent) -> None:
-        if not self._legal("< Recognized final"):
-            return
         older = self._audio is not Audio.OPEN and not self._duplex
         if older and any(turn._typed for turn in self._open):
             # It was said before our input, and is answered before it.
@@ -364,8 +369,6 @@ class ClientChannel(Channel):
         self._tell(event, turn)
 
     def _on_session_end(self, event: SessionEndEvent) -> None:
-        if not self._legal("< SessionEnded"):
-            return
         overtaken = self._echoes > 0 and self._said_since
         self._echoes = max(0, self._echoes - 1)
         if overtaken:
@@ -388,65 +391,50 @@ class ClientChannel(Channel):
             self._advance(self._qualified("< SessionEnded"))
         self._tell(event)
 
-    def _on_other(self, event: Event, what: str) -> None:
-        if not self._legal(what):
-            return
-        match event:
-            case ReadyEvent():
-                self._outage_told = False
-                first = self._state is State.OPEN
-                if not first and self._inits > 0:
-                    # The answer to a repeated Init: the server's settings are those that it names.
-                    self._inits -= 1
-                    self.init, self._next_init = self._next_init or self.init, None
-                    self._agreed = self.init.config
-                    self._reset_settings()
-                    self._open_anew()
-                self._advance(what)
-                self._tell(event)
-                if first and self.auto_start and self.session_id is None:
-                    self._say(self._spoken(INTRO))
-            case SessionStartEvent():
-                self.session_id = event.session_id
-                self._confirmed = True
-                self._end_known = self._ends = self._sleeps = False
-                self._reset_settings()
-                self._open_anew()
-                self._advance(what)
-                self._tell(event)
-            case ErrorEvent():
-                refused = self._state is State.OPEN
-                if refused:
-                    self._give_up_transport(CloseCode.NORMAL, "refused")
-                else:
-                    self._forget_session()
-                    self._forget_turns("error")
-                self._advance(what)
-                self._tell(event)
-                if refused:
-                    self._tell(ConnectionFailedEvent(reason=event.text))
-            case InputAudioStreamOpenEvent():
-                before = self._audio
-                self._advance(what)
-                if self._audio is not before:
-                    self._tell(event)
-                elif self._audio is Audio.CLOSED and self._closed_silently:
-                    # Our request crossed what closed our stream, and has opened the server's after that.
-                    self._write(InputAudioStreamCloseEvent())
-            case _:
-                self._advance(what)
-                self._tell(event)
+    def _on_ready(self, event: ReadyEvent, what: str) -> None:
+        self._outage_told = False
+        first = self._state is State.OPEN
+        if not first and self._inits > 0:
+            # The answer to a repeated Init: the server's settings are those that it names.
+            self._inits -= 1
+            self.init, self._next_init = self._next_init or self.init, None
+            self._agreed = self.init.config
+            self._reset_settings()
+            self._open_anew()
+        self._advance(what)
+        self._tell(event)
+        if first and self.auto_start and self.session_id is None:
+            self._say(self._spoken(INTRO))
 
-    def _legal(self, what: str) -> bool:
-        if self._allows(what):
-            return True
-        self._fault(
-            RemoteProtocolError(
-                f"{what[2:]} is not legal in {self._state.value}; legal are "
-                + ", ".join(legal(self._rules.table[self._state], "<"))
-            )
-        )
-        return False
+    def _on_session_start(self, event: SessionStartEvent, what: str) -> None:
+        self.session_id = event.session_id
+        self._confirmed = True
+        self._end_known = self._ends = self._sleeps = False
+        self._reset_settings()
+        self._open_anew()
+        self._advance(what)
+        self._tell(event)
+
+    def _on_error(self, event: ErrorEvent, what: str) -> None:
+        refused = self._state is State.OPEN
+        if refused:
+            self._give_up_transport(CloseCode.NORMAL, "refused")
+        else:
+            self._forget_session()
+            self._forget_turns("error")
+        self._advance(what)
+        self._tell(event)
+        if refused:
+            self._tell(ConnectionFailedEvent(reason=event.text))
+
+    def _on_acknowledgement(self, event: InputAudioStreamOpenEvent, what: str) -> None:
+        before = self._audio
+        self._advance(what)
+        if self._audio is not before:
+            self._tell(event)
+        elif self._audio is Audio.CLOSED and self._closed_silently:
+            # Our request crossed what closed our stream, and has opened the server's after that.
+            self._write(InputAudioStreamCloseEvent())
 
     def _fault(self, error: RemoteProtocolError) -> None:
         # A client answers nothing (D-59).

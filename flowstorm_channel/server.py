@@ -39,7 +39,6 @@ from flowstorm_channel.states import (
     SERVER_DUPLEX_AUDIO,
     Audio,
     State,
-    legal,
     trigger,
 )
 from flowstorm_channel.values import (
@@ -391,13 +390,7 @@ class ServerChannel(Channel):
             self._on_binary(event)
             return
         what = trigger("<", event)
-        if not self._allows(what):
-            self._fault(
-                RemoteProtocolError(
-                    f"{what[2:]} is not legal in {self._state.value}; legal are "
-                    + ", ".join(legal(self._rules.table[self._state], "<"))
-                )
-            )
+        if not self._admit(what):
             return
         match event:
             case InputEvent():
