@@ -62,6 +62,8 @@ INTEGERS = range(-(2**63), 2**64)
 class Kind(enum.Enum):
     """What a member holds."""
 
+    __hash__ = object.__hash__  # that of Enum is written in Python, and tables are looked up all the time
+
     STRING = "string"
     INTEGER = "integer"
     NUMBER = "number"
@@ -290,10 +292,11 @@ def _checked(cls: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Att
 
 
 def _converter(name: str, shape: Shape) -> Callable[[Any], Any]:
-    def convert(value: Any) -> Any:
-        return None if value is None and shape.optional else check(name, shape, value)
-
-    return convert
+    """What a class does with a value for one of its members; short, since hosts make objects all the time."""
+    accept = check if shape.choices else _CHECKS[shape.kind]
+    if shape.optional:
+        return lambda value: None if value is None else accept(name, shape, value)
+    return lambda value: accept(name, shape, value)
 
 
 def check(name: str, shape: Shape, value: Any) -> Any:

@@ -131,7 +131,7 @@ class Turn:
             TooLateError: the turn is over.
             TypeError, ValueError: a member is wrong.
         """
-        response = Response() if response is None else response
+        response = EMPTY if response is None else response
         self.send(ResponseEvent(response=response.replace(**members) if members else response))
 
     def fail(self, text: str) -> None:
@@ -515,22 +515,24 @@ class ServerChannel(Channel):
 
     def _complete(self, turn: Turn, response: Response) -> None:
         self._begin_session()
-        if self._config().send_response_items:
-            for item in response.items:
-                self._write(ResponseItemEvent(response_item=item), turn)
-            response = response.replace(items=())
-        elif turn._items:
-            response = response.replace(items=(*turn._items, *response.items))
         sleeps = response.sleep_timeout > 0
         ends = response.session_ended and not sleeps
-        if sleeps and response.session_ended:
-            response = response.replace(session_ended=False)  # D-51
         if response.locale is not None:
             self._locale = response.locale
         if response.stt_mode is not None:
             self._stt_mode = response.stt_mode
         self._expected_phrases = response.expected_phrases
-        self._write(ResponseEvent(response=self._localised(response)))
+        changes: dict[str, Any] = {}
+        if self._config().send_response_items:
+            for item in response.items:
+                self._write(ResponseItemEvent(response_item=item), turn)
+            if response.items:
+                changes["items"] = ()
+        elif turn._items:
+            changes["items"] = (*turn._items, *response.items)
+        if sleeps and response.session_ended:
+            changes["session_ended"] = False  # D-51
+        self._write(ResponseEvent(response=self._outgoing(response, **changes)))
         self._retire(turn)
         self._advance("> Response end" if ends or sleeps else "> Response")
         if ends:
@@ -658,7 +660,7 @@ class ServerChannel(Channel):
         self._close_turn(turn, reason)
         known = turn.input is not None or turn._seen
         if known:
-            self._write(ResponseEvent(response=self._localised(response)))
+            self._write(ResponseEvent(response=self._outgoing(response)))
         return known
 
     def _break(self, what: str, reason: str, error: ErrorEvent) -> None:
@@ -695,9 +697,11 @@ class ServerChannel(Channel):
         self._locale = self._stt_mode = None
         self._expected_phrases = ()
 
-    def _localised(self, response: Response) -> Response:
+    def _outgoing(self, response: Response, **changes: Any) -> Response:
         """A Response as it goes out: clients go wrong without its locale (D-07, D-62)."""
-        return response if response.locale is not None else response.replace(locale=self._spoken_locale())
+        if response.locale is None:
+            changes["locale"] = self._spoken_locale()
+        return response.replace(**changes) if changes else response
 
     def _spoken_locale(self) -> str:
         return self._locale or self._config().locale

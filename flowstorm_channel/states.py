@@ -30,7 +30,7 @@ from typing import Literal
 
 import attrs
 
-from flowstorm_channel.events import BinaryEvent, Event, RecognizedEvent, UnknownEvent
+from flowstorm_channel.events import EVENTS, BinaryEvent, Event, RecognizedEvent, UnknownEvent
 
 __all__ = [
     "CLIENT",
@@ -55,6 +55,8 @@ __all__ = [
 class State(Enum):
     """Where a conversation is."""
 
+    __hash__ = object.__hash__  # that of Enum is written in Python, and the tables are looked up all the time
+
     CLOSED = "Closed"
     """There is no transport; for a server, and for a client that was closed, the end."""
     OPEN = "Open"
@@ -76,6 +78,8 @@ class State(Enum):
 class Audio(Enum):
     """Where the stream of input audio is."""
 
+    __hash__ = object.__hash__
+
     CLOSED = "closed"
     """Audio goes nowhere."""
     ASKED = "asked"
@@ -91,14 +95,22 @@ AudioTable = Mapping[Audio, Mapping[str, Audio]]
 
 def trigger(way: Literal["<", ">"], event: Event) -> str:
     """The trigger of an event that is received (``<``) or sent (``>``), without what only a machine knows."""
+    name = _NAMES.get(type(event))
+    if name is not None:
+        return f"{way} {name}"
     match event:
         case RecognizedEvent():
             return f"{way} Recognized {'final' if event.is_final else 'interim'}"
-        case BinaryEvent() if not event.data:
-            return f"{way} Binary empty"
+        case BinaryEvent():
+            return f"{way} Binary" if event.data else f"{way} Binary empty"
         case UnknownEvent():
             return f"{way} Unknown"
-    return f"{way} {getattr(event, 'TYPE', type(event).__name__)}"
+    return f"{way} {type(event).__name__}"
+
+
+_NAMES: dict[type[Event], str] = {
+    cls: name for name, cls in EVENTS.items() if cls not in (RecognizedEvent, BinaryEvent)
+}
 
 
 def legal(row: Mapping[str, object], way: str = "") -> list[str]:
