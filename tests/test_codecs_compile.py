@@ -11,9 +11,8 @@ import attrs
 import pytest
 
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, converter, from_json, to_json
+from flowstorm_channel.codecs import codec as shared
 from flowstorm_channel.codecs import compile as compiler
-from flowstorm_channel.codecs import json as json_codec
-from flowstorm_channel.codecs import msgpack as msgpack_codec
 from flowstorm_channel.codecs.compile import Direction, reader, source, text_writer
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import EVENTS, Event, InitEvent, LogEvent, ReadyEvent, UnknownEvent
@@ -140,13 +139,12 @@ def test_a_class_of_optional_members_is_written_with_the_right_commas():
         JSON.decode_value(AllOptional, '{"c":1,"d":"x"}')
 
 
-@pytest.mark.parametrize("module", [json_codec, msgpack_codec])
-def test_when_the_slow_path_finds_nothing_wrong_the_fast_one_still_refuses(module, monkeypatch):
+@pytest.mark.parametrize("codec", [JsonCodec(), MsgpackCodec()], ids=["JSON", "msgpack"])
+def test_when_the_slow_path_finds_nothing_wrong_the_fast_one_still_refuses(codec, monkeypatch):
     def refuse(*_):
         raise ValueError("only here")
 
-    monkeypatch.setattr(module, "event_of", refuse)
-    codec = JsonCodec() if module is json_codec else MsgpackCodec()
+    monkeypatch.setattr(shared, "event_of", refuse)
     with pytest.raises(RemoteProtocolError, match=r"^only here$"):
         codec.decode(codec.encode(ReadyEvent()))
 
@@ -276,15 +274,14 @@ def test_hostile_messages_are_refused_without_a_recursion_error():
         MsgpackCodec().decode(msgpack.packb({"type": "Binary", "data": b"x" * 2_000_000}))
 
 
-@pytest.mark.parametrize("module", [json_codec, msgpack_codec])
-def test_a_host_that_is_nested_deep_itself_gets_no_recursion_error(module, monkeypatch):
+@pytest.mark.parametrize("codec", [JsonCodec(), MsgpackCodec()], ids=["JSON", "msgpack"])
+def test_a_host_that_is_nested_deep_itself_gets_no_recursion_error(codec, monkeypatch):
     def overflow(*_):
         raise RecursionError
 
-    codec = JsonCodec() if module is json_codec else MsgpackCodec()
     message = codec.encode(ReadyEvent())
-    monkeypatch.setattr(module, "event_of", overflow)
-    monkeypatch.setattr(module, "read_event", overflow)
+    monkeypatch.setattr(shared, "event_of", overflow)
+    monkeypatch.setattr(shared, "read_event", overflow)
     with pytest.raises(LimitExceeded, match="nested too deep for this Python"):
         codec.decode(message)
 

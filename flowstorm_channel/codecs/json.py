@@ -7,28 +7,21 @@ from collections.abc import Callable
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, TypeVar
 
-import attrs
-
 from flowstorm_channel.codecs.brackets import Brackets
-from flowstorm_channel.codecs.compile import reader, text_writer
-from flowstorm_channel.codecs.dispatch import event_of, text_of_event
+from flowstorm_channel.codecs.codec import Codec, of_class
+from flowstorm_channel.codecs.compile import text_writer
+from flowstorm_channel.codecs.dispatch import text_of_event
 from flowstorm_channel.codecs.explain import read_event, read_object
 from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.codecs.scalars import from_base64, to_base64
-from flowstorm_channel.codecs.settings import Settings, within
 from flowstorm_channel.codecs.trees import Marked, inspect
-from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
-from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
-from flowstorm_channel.locales import Locale, check_zone
+from flowstorm_channel.limits import DEFAULT_LIMITS
 from flowstorm_channel.schema import Value
 
-__all__ = ["JsonCodec", "from_json", "of_class", "to_json"]
+__all__ = ["JsonCodec", "from_json", "to_json"]
 
 V = TypeVar("V", bound=Value)
-
-_REFUSALS = (ValueError, TypeError, LookupError, StopIteration, OverflowError, RecursionError)
-"""What parsers and compiled functions raise for a message that is refused."""
 
 Scan = Callable[[str, int], tuple[Any, int]]
 
@@ -85,86 +78,22 @@ _scan_marking: Scan = JSONDecoder(
 ).scan_once  # type: ignore[attr-defined]
 
 
-class JsonCodec:
-    """Events to JSON text and back (events.md, "Codecs").
+class JsonCodec(Codec[str | bytes, str]):
+    """Events to JSON text and back.
 
-    Liberal in what it reads, strict in what it writes. Of doubled names in one object the last value counts,
-    where the first stood.
-
-    Args:
-        limits: what a message may be.
-        locale: what an `Input` without one gets.
-        zone_id: what an `Input` without one gets: Europe/Paris on V1, on V2 the request's (D-09, D-71).
-
-    Raises:
-        ValueError: the zone is unknown.
+    Of doubled names in one object the last value counts, where the first stood. What is written is compact,
+    and not escaped more than needed. The arguments are those of `Codec`.
     """
 
-    subprotocol: str | None = None
-
-    def __init__(
-        self, limits: Limits = DEFAULT_LIMITS, *, locale: str = "en", zone_id: str = "Europe/Paris"
-    ) -> None:
-        self.limits = limits = within(limits)
-        self._settings = Settings(limits, Locale(locale), check_zone(zone_id), binary=False)
-        self._read_block = reader(BinaryEvent)
-        self._block_settings = attrs.evolve(self._settings, binary=True)
-
-    # -------------------------------------------------------- reading
-
-    def decode(self, data: str | bytes) -> Event:
-        """The event of one whole JSON text.
-
-        Raises:
-            LimitExceeded: it is more than the limits allow.
-            RemoteProtocolError: it is no event.
-        """
-        try:
-            if len(data) > _SHORT and (block := self._binary(data)) is not None:
-                event: Event = self._read_block({"data": block}, self._block_settings)
-                return event
-            return event_of(self._parse(data), self._settings)
-        except _REFUSALS as error:
-            refusal = self._explain(data, None, error)
-        raise refusal
-
-    def decode_value(self, cls: type[V], data: str | bytes) -> V:
-        """The value of one whole JSON text: a `Response`, a `ClientConfig` …
-
-        Raises:
-            LimitExceeded: it is more than the limits allow.
-            RemoteProtocolError: it is no such value.
-        """
-        if issubclass(cls, Event):
-            return of_class(cls, self.decode(data))
-        read = reader(cls)
-        try:
-            value: V = read(self._parse(data), self._settings)
-        except _REFUSALS as error:
-            refusal = self._explain(data, cls, error)
-        else:
-            return value
-        raise refusal
-
-    def _binary(self, data: str | bytes) -> bytes | None:
-        """The block of a Binary that is spelled as we spell it, without parsing JSON; None for all else."""
-        if isinstance(data, str):
-            if not data.startswith(_BINARY_TEXT[0]) or not data.endswith(_BINARY_TEXT[1]):
-                return None
-        elif not data.startswith(_BINARY_BYTES[0]) or not data.endswith(_BINARY_BYTES[1]):
-            return None
-        if len(data) > self.limits.message_bytes:
-            return None
-        try:
-            return from_base64(data[_BINARY_START:_BINARY_END])
-        except ValueError:
-            return None
+    BINARY = False
 
     def _parse(self, data: str | bytes) -> Any:
         """Parse what is plainly within the limits at once, everything else with care."""
         limits = self.limits
         if len(data) > limits.message_bytes:
             raise Fault("too long", limit=True)
+        if len(data) > _SHORT and (block := _block(data)) is not None:
+            return {"type": BinaryEvent.TYPE, "data": block}
         text = data if isinstance(data, str) else str(data, "utf-8")
         length = size = len(text)
         if not text.isascii():
@@ -219,48 +148,26 @@ class JsonCodec:
         except UnicodeDecodeError as error:
             raise Fault(f"not UTF-8: {error.reason} at byte {error.start}") from None
 
-    def _explain(self, data: str | bytes, cls: type | None, error: Exception) -> RemoteProtocolError:
-        """Find out what is wrong, and where."""
-        try:
-            tree = self._parse_with_care(data)
-            if cls is None:
-                read_event(tree, self._settings)
-            else:
-                read_object(cls, tree, self._settings)
-        except Fault as fault:
-            return fault.error()
-        except RecursionError:
-            # The host itself has gone deep before it called.
-            return LimitExceeded("nested too deep for this Python")
-        return RemoteProtocolError(str(error) or "not a legal event")
+    def _write_event(self, event: Event) -> str:
+        if type(event) is BinaryEvent:
+            return f'{{"type":"Binary","data":"{to_base64(event.data)}"}}'
+        return _sendable(text_of_event(event))
 
-    # -------------------------------------------------------- writing
+    def _write_value(self, value: Value) -> str:
+        return _sendable(text_writer(type(value))(value))
 
-    def encode(self, event: Event) -> str:
-        """The text of an event, compact and not escaped more than needed.
 
-        Raises:
-            LocalProtocolError: it cannot be sent.
-        """
-        try:
-            if type(event) is BinaryEvent:
-                return f'{{"type":"Binary","data":"{to_base64(event.data)}"}}'
-            return _sendable(text_of_event(event))
-        except (TypeError, ValueError, RecursionError) as error:
-            raise LocalProtocolError(f"{type(event).__name__} cannot be sent: {error}") from error
-
-    def encode_value(self, value: Value) -> str:
-        """The text of a value.
-
-        Raises:
-            LocalProtocolError: JSON has no form for it.
-        """
-        if isinstance(value, Event):
-            return self.encode(value)
-        try:
-            return _sendable(text_writer(type(value))(value))
-        except (TypeError, ValueError, RecursionError) as error:
-            raise LocalProtocolError(f"{type(value).__name__} cannot be sent: {error}") from error
+def _block(data: str | bytes) -> bytes | None:
+    """The block of a Binary that is spelled as we spell it, without parsing JSON; None for all else."""
+    if isinstance(data, str):
+        if not data.startswith(_BINARY_TEXT[0]) or not data.endswith(_BINARY_TEXT[1]):
+            return None
+    elif not data.startswith(_BINARY_BYTES[0]) or not data.endswith(_BINARY_BYTES[1]):
+        return None
+    try:
+        return from_base64(data[_BINARY_START:_BINARY_END])
+    except ValueError:
+        return None
 
 
 def _white(text: str, start: int) -> int:
@@ -318,14 +225,3 @@ def from_json(cls: type[V], tree: Any) -> V:
     except Fault as fault:
         raise fault.error() from None
     return value
-
-
-def of_class(cls: type[V], event: Event) -> V:
-    """The event, when it is of that class.
-
-    Raises:
-        RemoteProtocolError: it is of another one.
-    """
-    if not isinstance(event, cls):
-        raise RemoteProtocolError(f"{type(event).__name__} where {cls.__name__} was expected", path="type")
-    return event

@@ -6,26 +6,19 @@ from typing import Any, TypeVar
 
 import msgpack  # type: ignore[import-untyped]
 
-from flowstorm_channel.codecs.compile import plain_writer, reader
-from flowstorm_channel.codecs.dispatch import event_of, plain_of_event
-from flowstorm_channel.codecs.explain import read_event, read_object
+from flowstorm_channel.codecs.codec import Codec
+from flowstorm_channel.codecs.compile import plain_writer
+from flowstorm_channel.codecs.dispatch import plain_of_event
 from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.codecs.headers import Headers
-from flowstorm_channel.codecs.json import of_class
-from flowstorm_channel.codecs.settings import Settings, within
 from flowstorm_channel.codecs.trees import inspect
-from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import Event
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
-from flowstorm_channel.locales import Locale, check_zone
 from flowstorm_channel.schema import Value
 
 __all__ = ["MsgpackCodec"]
 
 V = TypeVar("V", bound=Value)
-
-_REFUSALS = (ValueError, TypeError, LookupError, OverflowError, RecursionError, msgpack.UnpackException)
-"""What the unpacker and compiled functions raise for a message that is refused."""
 
 _NO_CONTAINERS = bytes(byte for byte in range(256) if not (0x80 <= byte < 0xA0 or 0xDC <= byte < 0xE0))
 
@@ -50,16 +43,17 @@ def _extension(code: int, data: bytes) -> Any:
     raise Fault(f"not msgpack that is used here: an extension of type {code}, {len(data)} bytes")
 
 
-class MsgpackCodec:
-    """Events to msgpack and back (events.md, "Codecs"). The arguments are those of `JsonCodec`."""
+class MsgpackCodec(Codec[bytes, bytes]):
+    """Events to msgpack maps and back. The arguments are those of `Codec`."""
 
-    subprotocol: str | None = "flowstorm.v1+msgpack"
+    BINARY = True
+    REFUSALS = (*Codec.REFUSALS, msgpack.UnpackException)
 
     def __init__(
         self, limits: Limits = DEFAULT_LIMITS, *, locale: str = "en", zone_id: str = "Europe/Paris"
     ) -> None:
-        self.limits = limits = within(limits)
-        self._settings = Settings(limits, Locale(locale), check_zone(zone_id), binary=True)
+        super().__init__(limits, locale=locale, zone_id=zone_id)
+        limits = self.limits
         self._bounds = {
             "max_str_len": limits.string_bytes,
             "max_bin_len": limits.audio_bytes,
@@ -67,37 +61,6 @@ class MsgpackCodec:
             "max_map_len": limits.items,
             "max_ext_len": 0,
         }
-
-    def decode(self, data: bytes) -> Event:
-        """The event of one whole map.
-
-        Raises:
-            LimitExceeded: it is more than the limits allow.
-            RemoteProtocolError: it is no event.
-        """
-        try:
-            return event_of(self._parse(data), self._settings)
-        except _REFUSALS as error:
-            refusal = self._explain(data, None, error)
-        raise refusal
-
-    def decode_value(self, cls: type[V], data: bytes) -> V:
-        """The value of one whole map: a `Response`, a `ClientConfig` …
-
-        Raises:
-            LimitExceeded: it is more than the limits allow.
-            RemoteProtocolError: it is no such value.
-        """
-        if issubclass(cls, Event):
-            return of_class(cls, self.decode(data))
-        read = reader(cls)
-        try:
-            value: V = read(self._parse(data), self._settings)
-        except _REFUSALS as error:
-            refusal = self._explain(data, cls, error)
-        else:
-            return value
-        raise refusal
 
     def _parse(self, data: bytes) -> Any:
         limits = self.limits
@@ -108,24 +71,9 @@ class MsgpackCodec:
             inspect(tree, limits)
         return tree
 
-    def _explain(self, data: bytes, cls: type | None, error: Exception) -> RemoteProtocolError:
-        """Find out what is wrong, and where."""
-        try:
-            if len(data) > self.limits.message_bytes:
-                raise Fault(f"a message of more than {self.limits.message_bytes} bytes", limit=True)
-            tree = self._parse_with_care(data)
-            if cls is None:
-                read_event(tree, self._settings)
-            else:
-                read_object(cls, tree, self._settings)
-        except Fault as fault:
-            return fault.error()
-        except RecursionError:
-            # The host itself has gone deep before it called.
-            return LimitExceeded("nested too deep for this Python")
-        return RemoteProtocolError(str(error) or "not a legal event")
-
     def _parse_with_care(self, data: bytes) -> Any:
+        if len(data) > self.limits.message_bytes:
+            raise Fault(f"a message of more than {self.limits.message_bytes} bytes", limit=True)
         end = Headers(self.limits).find_end(data, len(data))
         if end is None:
             raise Fault("ends inside the map" if data else "empty")
@@ -141,29 +89,11 @@ class MsgpackCodec:
         inspect(tree, self.limits)
         return tree
 
-    def encode(self, event: Event) -> bytes:
-        """The map of an event.
+    def _write_event(self, event: Event) -> bytes:
+        return _pack(plain_of_event(event))
 
-        Raises:
-            LocalProtocolError: it cannot be sent.
-        """
-        try:
-            return _pack(plain_of_event(event))
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise LocalProtocolError(f"{type(event).__name__} cannot be sent: {error}") from error
-
-    def encode_value(self, value: Value) -> bytes:
-        """The map of a value.
-
-        Raises:
-            LocalProtocolError: msgpack has no form for it.
-        """
-        if isinstance(value, Event):
-            return self.encode(value)
-        try:
-            return _pack(plain_writer(type(value))(value))
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise LocalProtocolError(f"{type(value).__name__} cannot be sent: {error}") from error
+    def _write_value(self, value: Value) -> bytes:
+        return _pack(plain_writer(type(value))(value))
 
 
 def _pack(plain: dict[str, Any]) -> bytes:

@@ -66,10 +66,10 @@ def read_bytes(value: Any, settings: Settings) -> bytes:
     Raises:
         Fault: they are none, or too many.
     """
-    if settings.binary:
-        if type(value) is not bytes:
-            raise Fault(f"must be binary data, not {form(value)}")
-        data: bytes = value
+    if type(value) is bytes:
+        data: bytes = value  # from msgpack, or from the short path for blocks in JSON
+    elif settings.binary:
+        raise Fault(f"must be binary data, not {form(value)}")
     elif type(value) is str:
         try:
             data = _liberal(value)
