@@ -128,12 +128,13 @@ def can_run(deadline: Deadline, state: State, audio: Audio) -> bool:
 
 
 class Entry:
-    """A message that waits to be sent, and the turn that it belongs to."""
+    """A message that waits to be sent, what it costs, and the turn that it belongs to."""
 
-    __slots__ = ("message", "turn")
+    __slots__ = ("cost", "message", "turn")
 
     def __init__(self, message: Message, turn: object | None) -> None:
         self.message = message
+        self.cost = _cost(message)
         self.turn = turn
 
 
@@ -228,17 +229,18 @@ class Channel(ABC):
         if isinstance(message, Close):
             self._end = message
             return
-        size = _size(message)
         bound = self.limits.message_bytes
         if isinstance(message, bytes):
             bound = max(bound, self.limits.audio_bytes)
-        if size > bound:
-            self._inbox.append(LimitExceeded(f"a message of more than {bound} bytes"))
-        elif self._inbox_bytes + size > self.limits.queued_bytes + bound:
+        kept: Message | LimitExceeded = message
+        if _size(message) > bound:
+            kept = LimitExceeded(f"a message of more than {bound} bytes")
+        cost = _cost(kept)
+        if self._inbox_bytes + cost > self.limits.queued_bytes + bound + _OVERHEAD:
             self._end = LimitExceeded(f"more than {self.limits.queued_bytes} bytes wait to be read")
         else:
-            self._inbox_bytes += size
-            self._inbox.append(message)
+            self._inbox_bytes += cost
+            self._inbox.append(kept)
 
     def receive_eof(self) -> None:
         """The transport is gone. May be called at any time and more than once."""
@@ -253,7 +255,12 @@ class Channel(ABC):
         Returns:
             An event, or why there is none.
         """
+        self._woken = True  # the host is here: nobody needs to be woken
+        event = self._next_event()
         self._woken = False
+        return event
+
+    def _next_event(self) -> Event | Control:
         while not self._told:
             if self._question is not None and self._end is None:
                 return Control.NEED_ANSWER
@@ -303,7 +310,7 @@ class Channel(ABC):
         """
         while self._outbox:
             entry = self._outbox.popleft()
-            self._outbox_bytes -= _size(entry.message)
+            self._outbox_bytes -= entry.cost
             self._sending(entry.turn)
             yield entry.message
 
@@ -325,6 +332,14 @@ class Channel(ABC):
     @abstractmethod
     def _read(self, message: Message) -> None:
         """Take apart one message: `_decoded` gets the events in it, `_fault` what is wrong with it."""
+
+    @abstractmethod
+    def _encode(self, event: Event) -> Message:
+        """The message that says an event.
+
+        Raises:
+            LocalProtocolError: it cannot be sent.
+        """
 
     @abstractmethod
     def _take(self, event: Event) -> None:
@@ -413,18 +428,40 @@ class Channel(ABC):
     def _tell(self, event: Event, handle: object = None) -> None:
         self._told.append((event, handle))
 
+    def _write(self, event: Event, turn: object = None) -> Entry:
+        """Put an event into the outbox, with the turn whose interruption withdraws it."""
+        return self._put(self._encode(event), turn)
+
+    def _decode(self, read: Callable[[Message], Event], message: Message) -> None:
+        """Take the one event out of a message, or tell what is wrong with it."""
+        try:
+            event = read(message)
+        except RemoteProtocolError as error:
+            self._fault(error)
+        else:
+            self._decoded.append(event)
+
     def _put(self, message: Message, turn: object = None) -> Entry:
         entry = Entry(message, turn)
         self._outbox.append(entry)
-        self._outbox_bytes += _size(message)
+        self._outbox_bytes += entry.cost
         return entry
+
+    def _replace(self, entry: Entry, message: Message) -> bool:
+        """Say something else in the place of what still waits to be sent; whether it does."""
+        if entry not in self._outbox:
+            return False
+        self._outbox_bytes -= entry.cost
+        entry.message, entry.cost = message, _cost(message)
+        self._outbox_bytes += entry.cost
+        return True
 
     def _withdraw(self, turn: object) -> None:
         """Take back what is still queued for a turn."""
         kept = deque(entry for entry in self._outbox if entry.turn is not turn)
         if len(kept) < len(self._outbox):
             self._outbox = kept
-            self._outbox_bytes = sum(_size(entry.message) for entry in kept)
+            self._outbox_bytes = sum(entry.cost for entry in kept)
 
     def _discard_output(self) -> None:
         self._outbox.clear()
@@ -475,10 +512,10 @@ class Channel(ABC):
     # -------------------------------------------------------- inside
 
     def _open_message(self, message: Message | LimitExceeded) -> None:
+        self._inbox_bytes -= _cost(message)
         if isinstance(message, LimitExceeded):
             self._fault(message)
         else:
-            self._inbox_bytes -= _size(message)
             self._read(message)
 
     @abstractmethod
@@ -498,6 +535,14 @@ class Channel(ABC):
         del self._due[name]
         self._timed_out(name)
         return True
+
+
+_OVERHEAD = 64
+
+
+def _cost(message: Message | LimitExceeded) -> int:
+    """What keeping a message costs, in bytes: an empty one is not for nothing, and a peer can send many."""
+    return _OVERHEAD if isinstance(message, LimitExceeded) else _size(message) + _OVERHEAD
 
 
 def _size(message: Message) -> int:

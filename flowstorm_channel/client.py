@@ -274,10 +274,6 @@ class ClientChannel(Channel):
     # -------------------------------------------------------- for transports: hooks
 
     @abstractmethod
-    def _write(self, event: Event) -> None:
-        """Put an event into the outbox, as the transport says it."""
-
-    @abstractmethod
     def _give_up_transport(self, code: int, reason: str) -> None:
         """Close the transport; what is queued for it is void."""
 
@@ -455,6 +451,7 @@ class ClientChannel(Channel):
             raise self._illegal(what[2:])
         if isinstance(event, InputAudioStreamOpenEvent) and self._audio is not Audio.CLOSED:
             raise self._illegal(f"InputAudioStreamOpen, with the stream {self._audio.value} already,")
+        message = self._encode(event)
         if isinstance(event, InitEvent):
             self._next_init = event
             self._inits += 1
@@ -462,7 +459,7 @@ class ClientChannel(Channel):
             self._echoes += 1
             self._said_since = False
         self._advance(what)
-        self._write(event)
+        self._put(message)
 
     def _spoken(self, text: str, attributes: Mapping[str, Any] | None = None) -> InputEvent:
         said = Input(
@@ -477,12 +474,13 @@ class ClientChannel(Channel):
         what = trigger(">", event)
         if not self._allows(what):
             raise self._illegal(what[2:])
+        message = self._encode(event)
         self._drop_turns("input")
         self._ends = self._sleeps = False
         self._said_since = True
         turn = self.turn = self._open_turn(typed=True)
         self._advance(what)
-        self._write(event)
+        self._put(message)
         self._notify()
         return turn
 

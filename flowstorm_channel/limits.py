@@ -27,8 +27,8 @@ class Limits:
         items: members of one object, elements of one array.
         string_bytes: one string, in bytes of UTF-8 as decoded.
         log_entries: entries of one Log event, logs of one Response.
-        queued_bytes: what waits in a machine, in bytes: received and not yet told, and, counted
-            apart, queued and not yet taken by `data_to_send()`.
+        queued_bytes: what waits in a machine, in bytes and 64 more for each message: received and not yet
+            told, and, counted apart, queued and not yet taken by `data_to_send()`.
     """
 
     message_bytes: int = attrs.field(default=1024 * 1024, validator=_positive)

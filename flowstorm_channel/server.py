@@ -1,16 +1,15 @@
 """One core for the servers of all channels: who speaks, turns, audio, sessions (socket-v1.md, "V1 server").
 
-A transport adds how bytes become events and back; it overrides `_read` and `_write`, and nothing of what
+A transport adds how bytes become events and back; it overrides `_read` and `_encode`, and nothing of what
 follows.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from flowstorm_channel.channel import Channel, Rules
+from flowstorm_channel.channel import Channel, Entry, Rules
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooLateError
 from flowstorm_channel.events import (
     BinaryEvent,
@@ -217,8 +216,7 @@ class AudioStream:
         """
         self._check()
         if self.config.stt_mode is SttMode.SINGLE_UTTERANCE:
-            self._channel._start("utterance ended")
-            self._channel._call_host()
+            self._channel._utterance_ended()
 
     def send(self, event: InputAudioStreamOpenEvent | RecognizedInputEvent) -> None:
         """What `ready` and `recognized` do, for events.
@@ -273,6 +271,7 @@ class ServerChannel(Channel):
         self._turns = 0
         self._listening: AudioStream | None = None
         self._proposed: str | None = None
+        self._announcement: Entry | None = None
         self._malformed: tuple[str, str] | None = None
         self._locale: str | None = None
         self._stt_mode: SttMode | None = None
@@ -349,7 +348,8 @@ class ServerChannel(Channel):
             raise LocalProtocolError(
                 f"{session_id!r} is no session id", legal=("1 to 64 letters, digits, _ and -",)
             )
-        if self.session_id is None or not self._rename(session_id):
+        message = self._encode(SessionStartEvent(session_id=session_id))
+        if self._announcement is None or not self._replace(self._announcement, message):
             raise TooLateError("no session is about to be announced")
         if self._malformed is not None and self._malformed[1] == self.session_id:
             self._malformed = (self._malformed[0], session_id)
@@ -367,21 +367,6 @@ class ServerChannel(Channel):
         if not self._finished:
             self._shut(code, reason, "closed")
             self._notify()
-
-    # -------------------------------------------------------- for transports: hooks
-
-    @abstractmethod
-    def _write(self, event: Event, turn: Turn | None = None) -> None:
-        """Put an event into the outbox, as the transport says it.
-
-        Args:
-            event: what to say.
-            turn: whose interruption withdraws it.
-        """
-
-    @abstractmethod
-    def _rename(self, session_id: str) -> bool:
-        """Change the id in what still waits to tell the client; whether that was possible."""
 
     # -------------------------------------------------------- what the client does
 
@@ -479,8 +464,9 @@ class ServerChannel(Channel):
                 if not self._allows(what):
                     raise self._illegal(what[2:])
                 self._check_room()
+                message = self._encode(event)
                 self._advance(what)
-                self._write(event)
+                self._put(message)
             case _:
                 raise LocalProtocolError(
                     f"{type(event).__name__} is not the channel's to send: what answers an input "
@@ -514,25 +500,26 @@ class ServerChannel(Channel):
         self._notify()
 
     def _complete(self, turn: Turn, response: Response) -> None:
-        self._begin_session()
         sleeps = response.sleep_timeout > 0
         ends = response.session_ended and not sleeps
+        changes: dict[str, Any] = {}
+        singly = response.items if self._config().send_response_items else ()
+        if singly:
+            changes["items"] = ()
+        elif turn._items:
+            changes["items"] = (*turn._items, *response.items)
+        if sleeps and response.session_ended:
+            changes["session_ended"] = False  # D-51
+        message = self._encode(ResponseEvent(response=self._outgoing(response, **changes)))
+        self._begin_session()
+        for item in singly:
+            self._write(ResponseItemEvent(response_item=item), turn)
+        self._put(message)
         if response.locale is not None:
             self._locale = response.locale
         if response.stt_mode is not None:
             self._stt_mode = response.stt_mode
         self._expected_phrases = response.expected_phrases
-        changes: dict[str, Any] = {}
-        if self._config().send_response_items:
-            for item in response.items:
-                self._write(ResponseItemEvent(response_item=item), turn)
-            if response.items:
-                changes["items"] = ()
-        elif turn._items:
-            changes["items"] = (*turn._items, *response.items)
-        if sleeps and response.session_ended:
-            changes["session_ended"] = False  # D-51
-        self._write(ResponseEvent(response=self._outgoing(response, **changes)))
         self._retire(turn)
         self._advance("> Response end" if ends or sleeps else "> Response")
         if ends:
@@ -552,6 +539,10 @@ class ServerChannel(Channel):
             self._advance("> InputAudioStreamOpen")
             self._write(InputAudioStreamOpenEvent())
             self._notify()
+
+    def _utterance_ended(self) -> None:
+        self._start("utterance ended")
+        self._call_host()
 
     def _recognized(self, heard: Input, *, final: bool, reason: str = "recognized") -> None:
         if self._audio is not Audio.OPEN:
@@ -676,7 +667,7 @@ class ServerChannel(Channel):
         if self.session_id is None:
             self.session_id = self._proposed or self._make_id()
             self._proposed = None
-            self._write(SessionStartEvent(session_id=self.session_id))
+            self._announcement = self._write(SessionStartEvent(session_id=self.session_id))
             if self._running is not None:
                 self._running.session_id = self.session_id
 
@@ -692,8 +683,7 @@ class ServerChannel(Channel):
             self._proposed = proposed
 
     def _clear_session(self) -> None:
-        self.session_id = None
-        self._proposed = None
+        self.session_id = self._announcement = self._proposed = None
         self._locale = self._stt_mode = None
         self._expected_phrases = ()
 

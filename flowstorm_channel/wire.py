@@ -7,7 +7,7 @@ text and binary message, then a `Close`. An HTTP exchange is a head, `bytes`, an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Final, Literal
 
 import attrs
@@ -74,7 +74,7 @@ class End(Enum):
 END: Final = End.END
 
 
-class CloseCode(int, Enum):
+class CloseCode(IntEnum):
     """Why a WebSocket is closed (D-67)."""
 
     NORMAL = 1000

@@ -158,10 +158,10 @@ class WalkedServer(SocketV1Server):
         self.openings += isinstance(event, InputAudioStreamOpenEvent)
         super()._take(event)
 
-    def _write(self, event: Event, turn: Turn | None = None) -> None:
+    def _encode(self, event: Event) -> Message:
         if isinstance(event, InputAudioStreamOpenEvent):
             self.acknowledged.append(self.openings)
-        super()._write(event, turn)
+        return super()._encode(event)
 
     def _move(self, trigger: str) -> None:
         ROWS["server", self._state, trigger] += 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flowstorm_channel.client import ClientChannel
-from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.errors import LimitExceeded, LocalProtocolError
 from flowstorm_channel.events import Event, InputEvent, RequestEvent
 from flowstorm_channel.sessions import uuid4_text
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL, SUBPROTOCOL_HEADER, Frames, offers_msgpack
@@ -95,27 +95,24 @@ class SocketV1Client(ClientChannel):
             self._advance("opened")
             self._write(self._introduction())
         else:
-            try:
-                event = self._frames.read(message)
-            except RemoteProtocolError as error:
-                self._fault(error)
-            else:
-                self._decoded.append(event)
+            self._decode(self._frames.read, message)
 
-    def _write(self, event: Event) -> None:
-        if isinstance(event, InputEvent) and (self._requests or self._unconfirmed_session() is not None):
-            if self.session_id is None:
-                self.session_id = self._make_id()
-            event = RequestEvent(
-                request=Request(
-                    app_key=self.init.key,
-                    device_id=self.init.device_id,
-                    token=self.init.token,
-                    session_id=self.session_id,
-                    input=event.input,
-                )
-            )
-        self._put(self._frames.write(event))
+    def _encode(self, event: Event) -> Message:
+        if not isinstance(event, InputEvent) or not (
+            self._requests or self._unconfirmed_session() is not None
+        ):
+            return self._frames.write(event)
+        session_id = self.session_id or self._make_id()
+        request = Request(
+            app_key=self.init.key,
+            device_id=self.init.device_id,
+            token=self.init.token,
+            session_id=session_id,
+            input=event.input,
+        )
+        message = self._frames.write(RequestEvent(request=request))
+        self.session_id = session_id
+        return message
 
     def _transport_gone(self, end: Close) -> None:
         self._connecting = self._connected = False

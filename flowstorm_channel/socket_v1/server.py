@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowstorm_channel.channel import Entry
-from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
-from flowstorm_channel.events import Event, RecognizedEvent, RecognizedInputEvent, SessionStartEvent
-from flowstorm_channel.server import ServerChannel, Turn
+from flowstorm_channel.errors import LocalProtocolError
+from flowstorm_channel.events import Event, RecognizedEvent, RecognizedInputEvent
+from flowstorm_channel.server import ServerChannel
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL, SUBPROTOCOL_HEADER, Frames, offers_msgpack
 from flowstorm_channel.states import State
 from flowstorm_channel.wire import Close, Message, RequestHead, ResponseHead
@@ -28,7 +27,6 @@ class SocketV1Server(ServerChannel):
     def __init__(self, **kw: Any) -> None:
         super().__init__(**kw)
         self._frames = Frames(self.limits)
-        self._announcement: Entry | None = None
 
     def _check_message(self, message: Message) -> None:
         if isinstance(message, Close):
@@ -51,22 +49,9 @@ class SocketV1Server(ServerChannel):
                 ResponseHead(status=101, headers=((SUBPROTOCOL_HEADER, SUBPROTOCOL),) if msgpack else ())
             )
         else:
-            try:
-                event = self._frames.read(message)
-            except RemoteProtocolError as error:
-                self._fault(error)
-            else:
-                self._decoded.append(event)
+            self._decode(self._frames.read, message)
 
-    def _write(self, event: Event, turn: Turn | None = None) -> None:
+    def _encode(self, event: Event) -> Message:
         if isinstance(event, RecognizedInputEvent):
             event = RecognizedEvent(text=event.input.transcript.text, is_final=event.is_final)
-        entry = self._put(self._frames.write(event), turn)
-        if isinstance(event, SessionStartEvent):
-            self._announcement = entry
-
-    def _rename(self, session_id: str) -> bool:
-        if self._announcement is None or self._announcement not in self._outbox:
-            return False
-        self._announcement.message = self._frames.write(SessionStartEvent(session_id=session_id))
-        return True
+        return self._frames.write(event)
