@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import attrs
 
@@ -30,7 +30,7 @@ from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.states import Audio, AudioTable, Deadline, State, Table, legal
 from flowstorm_channel.wire import Close, CloseCode, Message
 
-__all__ = ["Channel", "Control", "Rules", "Timeouts"]
+__all__ = ["Channel", "ChannelOptions", "Control", "Rules", "Timeouts"]
 
 
 class Control(Enum):
@@ -74,6 +74,15 @@ class Timeouts:
 
 
 DEFAULT_TIMEOUTS = Timeouts()
+
+
+class ChannelOptions(TypedDict, total=False):
+    """What every channel takes; see `Channel`."""
+
+    clock: Callable[[], float]
+    wake: Callable[[], None] | None
+    limits: Limits
+    timeouts: Timeouts
 
 
 @attrs.frozen

@@ -9,10 +9,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from flowstorm_channel.channel import Channel, Rules
-from flowstorm_channel.errors import RemoteProtocolError
+from flowstorm_channel.channel import Channel, ChannelOptions, Rules
+from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import (
     BinaryEvent,
     ConnectionFailedEvent,
@@ -58,12 +58,32 @@ from flowstorm_channel.values import (
 )
 from flowstorm_channel.wire import CloseCode
 
-__all__ = ["ClientChannel", "ClientTurn"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["ClientChannel", "ClientOptions", "ClientTurn"]
 
 DEFAULT_CONFIG = ClientConfig(send_response_items=True, stt_interim_results=True)
 INTRO = "#intro"
 """The text of the input that starts a conversation."""
 _PLAYING = (State.RESPONDING, State.PAUSED)
+
+
+class _Names(ChannelOptions):
+    key: str
+    device_id: str
+
+
+class ClientOptions(_Names, total=False):
+    """What every client takes; see `ClientChannel`."""
+
+    token: str | None
+    config: ClientConfig
+    attributes: Mapping[str, Any] | None
+    session_id: str | None
+    auto_start: bool
+    auto_microphone: bool
+    pause_on_interrupt: bool
 
 
 class ClientTurn:
@@ -98,8 +118,8 @@ class ClientTurn:
         While the answer is awaited, the wait is given up. While it plays, the rest is not played; with
         ``pause_on_interrupt`` it is paused instead. Later it does nothing.
         """
-        if self is self._channel.turn:
-            self._channel._interrupt()
+        if self is self._channel._turn:
+            self._channel.interrupt()
 
 
 class ClientChannel(Channel):
@@ -136,7 +156,7 @@ class ClientChannel(Channel):
         auto_start: bool = False,
         auto_microphone: bool = False,
         pause_on_interrupt: bool = False,
-        **kw: Any,
+        **kw: Unpack[ChannelOptions],
     ) -> None:
         super().__init__(**kw)
         self.url = url
@@ -146,8 +166,7 @@ class ClientChannel(Channel):
         """Go with every input that `say` sends."""
         self.session_id = session_id
         """Of the session the client believes in."""
-        self.turn: ClientTurn | None = None
-        """The turn that the last input began, or that the event told last belongs to."""
+        self._turn: ClientTurn | None = None
         self.auto_start = auto_start
         self.auto_microphone = auto_microphone
         self.pause_on_interrupt = pause_on_interrupt
@@ -171,6 +190,17 @@ class ClientChannel(Channel):
         self._stt_mode = config.stt_mode
         self._sleep_timeout = 0
         self._settle_mode()
+
+    @property
+    def turn(self) -> ClientTurn:
+        """The turn that the last input began, or that the event told last belongs to.
+
+        Raises:
+            LocalProtocolError: there has been none yet.
+        """
+        if self._turn is None:
+            raise LocalProtocolError("there has been no turn yet")
+        return self._turn
 
     # -------------------------------------------------------- the words of a person
 
@@ -255,6 +285,20 @@ class ClientChannel(Channel):
             LocalProtocolError: the client is not Ready.
         """
         self.send(VoteEvent(turn_id=turn.turn_id, vote=vote))
+
+    def finish_playback(self) -> None:
+        """The same as `ClientTurn.finish_playback` of the turn in question. Never raises."""
+        if self._turn is not None:
+            self._turn.finish_playback()
+
+    def interrupt(self) -> None:
+        """The same as `ClientTurn.interrupt` of the turn in question. Never raises."""
+        if self.pause_on_interrupt and self._allows("interrupt pausing"):
+            self._advance("interrupt pausing")
+        elif self._allows("interrupt"):
+            self._drop_turns("host")
+            self._advance(self._qualified("interrupt"))
+            self._notify()
 
     def pause(self) -> None:
         """Hold playback: Responding goes to Paused. Elsewhere it does nothing."""
@@ -478,7 +522,7 @@ class ClientChannel(Channel):
         self._drop_turns("input")
         self._ends = self._sleeps = False
         self._said_since = True
-        turn = self.turn = self._open_turn(typed=True)
+        turn = self._turn = self._open_turn(typed=True)
         self._advance(what)
         self._put(message)
         self._notify()
@@ -492,14 +536,6 @@ class ClientChannel(Channel):
             turn.over = True
         if self._allows("played"):
             self._advance(self._qualified("played"))
-            self._notify()
-
-    def _interrupt(self) -> None:
-        if self.pause_on_interrupt and self._allows("interrupt pausing"):
-            self._advance("interrupt pausing")
-        elif self._allows("interrupt"):
-            self._drop_turns("host")
-            self._advance(self._qualified("interrupt"))
             self._notify()
 
     # -------------------------------------------------------- time
@@ -583,7 +619,7 @@ class ClientChannel(Channel):
 
     def _telling(self, event: Event, handle: object) -> None:  # noqa: ARG002
         if isinstance(handle, ClientTurn) and not handle._stale:
-            self.turn = handle
+            self._turn = handle
 
     def _open_turn(self, *, typed: bool, oldest: bool = False) -> ClientTurn:
         self._turns += 1

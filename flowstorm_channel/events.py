@@ -18,7 +18,6 @@ __all__ = [
     "EVENTS",
     "SPELLINGS",
     "BinaryEvent",
-    "CertificateNeed",
     "ClosedEvent",
     "ConnectionFailedEvent",
     "ConnectionLostEvent",
@@ -32,10 +31,8 @@ __all__ = [
     "InputAudioStreamOpenEvent",
     "InputEvent",
     "InputStreamCloseEvent",
-    "KeysNeed",
     "LocalEvent",
     "LogEvent",
-    "Need",
     "ReadyEvent",
     "RecognizedEvent",
     "RecognizedInputEvent",
@@ -44,7 +41,6 @@ __all__ = [
     "ResponseItemEvent",
     "SessionEndEvent",
     "SessionExpiredEvent",
-    "SessionNeed",
     "SessionStartEvent",
     "Side",
     "TurnInterruptedEvent",
@@ -421,44 +417,6 @@ class DtmfEvent(LocalEvent):
 
     digit: str
     track: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Need(LocalEvent):
-    """Something that the host must fetch; the machine stands still until `provide()` brings it."""
-
-
-@attrs.frozen(kw_only=True)
-class CertificateNeed(Need):
-    """The certificate chain that Alexa names: PEM bytes.
-
-    Args:
-        url: where it is; checked already.
-    """
-
-    url: str
-
-
-@attrs.frozen(kw_only=True)
-class KeysNeed(Need):
-    """The public keys of Google.
-
-    Args:
-        url: where they are.
-    """
-
-    url: str
-
-
-@attrs.frozen(kw_only=True)
-class SessionNeed(Need):
-    """The stored session with that id: its snapshot.
-
-    Args:
-        session_id: as the client named it, well-formed.
-    """
-
-    session_id: str
 
 
 # ------------------------------------------------------------ names on the wire

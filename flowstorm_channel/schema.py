@@ -383,12 +383,13 @@ def _map(name: str, _: Shape, value: Any) -> Mapping[str, Any]:
 
 
 _SCALAR = Shape(Kind.STRING)
-_DEEPEST = 200
+DEEPEST = 200
+"""How deep a free value may be nested; checking it is a recursion."""
 
 
 def _json(name: str, value: Any, depth: int) -> Any:
-    if depth > _DEEPEST:
-        raise ValueError(f"{name} is nested more than {_DEEPEST} deep")
+    if depth > DEEPEST:
+        raise ValueError(f"{name} is nested more than {DEEPEST} deep")
     if value is None or isinstance(value, (bool, bytes)):
         return value
     if isinstance(value, str):

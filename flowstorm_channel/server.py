@@ -6,10 +6,10 @@ follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
-from flowstorm_channel.channel import Channel, Entry, Rules
+from flowstorm_channel.channel import Channel, ChannelOptions, Entry, Rules
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooLateError
 from flowstorm_channel.events import (
     BinaryEvent,
@@ -44,6 +44,7 @@ from flowstorm_channel.values import (
     ClientConfig,
     ExpectedPhrase,
     Input,
+    LogEntry,
     Request,
     Response,
     ResponseItem,
@@ -52,12 +53,36 @@ from flowstorm_channel.values import (
 )
 from flowstorm_channel.wire import Close, CloseCode
 
-__all__ = ["AudioStream", "ServerChannel", "Turn"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["AudioStream", "ResponseMembers", "ServerChannel", "ServerOptions", "Turn"]
 
 SILENCE = "#silence"
 """The text of an input that says: the user said nothing."""
 EMPTY = Response()
 _NOBODY = InitEvent(key="", device_id="")
+
+
+class ServerOptions(ChannelOptions, total=False):
+    """What every server takes; see `ServerChannel`."""
+
+    make_id: Callable[[], str]
+    queue_inputs: bool
+
+
+class ResponseMembers(TypedDict, total=False):
+    """The members of a `Response`."""
+
+    locale: str | None
+    items: Sequence[ResponseItem]
+    logs: Sequence[LogEntry]
+    attributes: Mapping[str, Any]
+    stt_mode: SttMode | None
+    expected_phrases: Sequence[ExpectedPhrase]
+    session_ended: bool
+    sleep_timeout: int
+    turn_id: str | None
 
 
 class Turn:
@@ -119,7 +144,7 @@ class Turn:
             item = ResponseItem(text=item) if isinstance(item, str) else item
             self.send(ResponseItemEvent(response_item=item))
 
-    def finish(self, response: Response | None = None, **members: Any) -> None:
+    def finish(self, response: Response | None = None, **members: Unpack[ResponseMembers]) -> None:
         """The response is complete.
 
         Args:
@@ -255,15 +280,17 @@ class ServerChannel(Channel):
     DUPLEX_RULES: ClassVar[Rules] = Rules(SERVER, SERVER_DUPLEX_AUDIO, SERVER_DEADLINES)
 
     def __init__(
-        self, *, make_id: Callable[[], str] = uuid4_text, queue_inputs: bool = False, **kw: Any
+        self,
+        *,
+        make_id: Callable[[], str] = uuid4_text,
+        queue_inputs: bool = False,
+        **kw: Unpack[ChannelOptions],
     ) -> None:
         super().__init__(**kw)
         self.session_id: str | None = None
         """Of the session in force."""
-        self.turn: Turn | None = None
-        """The turn of the InputEvent told last. Take it while you hold that event."""
-        self.stream: AudioStream | None = None
-        """The stream of the InputAudioStreamOpenEvent told last. Take it while you hold that event."""
+        self._turn: Turn | None = None
+        self._stream: AudioStream | None = None
         self._init = _NOBODY
         self._make_id = make_id
         self._queue_inputs = queue_inputs
@@ -282,6 +309,28 @@ class ServerChannel(Channel):
     def init(self) -> InitEvent | None:
         """Who speaks: the Init that the host accepted last."""
         return None if self._init is _NOBODY else self._init
+
+    @property
+    def turn(self) -> Turn:
+        """The turn of the InputEvent told last. Take it while you hold that event.
+
+        Raises:
+            LocalProtocolError: none has been told yet.
+        """
+        if self._turn is None:
+            raise LocalProtocolError("there has been no input yet")
+        return self._turn
+
+    @property
+    def stream(self) -> AudioStream:
+        """The stream of the InputAudioStreamOpenEvent told last. Take it while you hold that event.
+
+        Raises:
+            LocalProtocolError: none has been told yet.
+        """
+        if self._stream is None:
+            raise LocalProtocolError("no stream has been asked for yet")
+        return self._stream
 
     # -------------------------------------------------------- the host's words
 
@@ -614,9 +663,9 @@ class ServerChannel(Channel):
 
     def _telling(self, event: Event, handle: object) -> None:  # noqa: ARG002
         if isinstance(handle, Turn):
-            self.turn = handle
+            self._turn = handle
         elif isinstance(handle, AudioStream):
-            self.stream = handle
+            self._stream = handle
 
     def _sending(self, turn: object) -> None:
         if isinstance(turn, Turn):

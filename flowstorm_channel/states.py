@@ -130,12 +130,11 @@ def legal(row: Mapping[str, object], way: str = "") -> list[str]:
 _MACHINE_ONLY = frozenset({"stale", "idle", "end", "known", "overtaken", "pausing", "asleep"})
 
 
-def _stay(state: State, *triggers: str) -> dict[str, State]:
-    return dict.fromkeys(triggers, state)
-
-
 def _to(state: State, *triggers: str) -> dict[str, State]:
     return dict.fromkeys(triggers, state)
+
+
+_stay = _to  # where the state is that of the row
 
 
 def _leave(cause: str) -> dict[str, State]:

@@ -104,7 +104,7 @@ class Conversation:
 
     def serve(self, event: Event) -> None:
         # Turn and stream are taken while the event is held.
-        act = partial(self.act, event, self.server, self.server.turn, self.server.stream)
+        act = partial(self.act, event, self.server, self.server._turn, self.server._stream)
         if self.lazy:
             self.pending.append(act)
         else:

@@ -86,7 +86,7 @@ INTERIM, FINAL = recognized(final=False), recognized(final=True)
 def everything(host: ClientHost) -> tuple[object, ...]:
     """All of a client that a word without effect must leave alone."""
     client = host.client
-    return client.state, client.audio, client.session_id, client.next_deadline(), client.turn, client.init
+    return client.state, client.audio, client.session_id, client.next_deadline(), client._turn, client.init
 
 
 def refused(host: ClientHost, call: Callable[[], object], error: type = LocalProtocolError) -> None:
@@ -235,7 +235,7 @@ def test_what_follows_the_handshake_may_come_with_it() -> None:
 @pytest.mark.parametrize("state", list(State))
 def test_the_host_closes(state: State) -> None:
     host = client_in(state)
-    turn = host.client.turn
+    turn = host.client._turn
     host.client.close()
     connected = state not in (CLOSED, FAILED)
     told = ["TurnInterrupted 2 closed"] if state in IN_A_TURN else []
@@ -872,16 +872,23 @@ def test_pause_and_resume() -> None:
 @pytest.mark.parametrize("state", list(State))
 def test_words_that_race_with_the_server_never_raise(state: State) -> None:
     host = client_in(state)
-    turn = host.client.turn
+    turn = host.client._turn
     for _ in range(2):
         for word in (host.client.pause, host.client.resume):
             word()
+        host.client.finish_playback()
+        host.client.interrupt()
         if turn is not None:
             turn.finish_playback()
             turn.interrupt()
         host.client.send_audio(b"1")
     ended = {PROCESSING: LISTENING, RESPONDING: LISTENING, PAUSED: LISTENING}
     assert host.state is ended.get(state, state)
+
+
+def test_before_the_first_turn_there_is_none_to_look_at() -> None:
+    with pytest.raises(LocalProtocolError, match="no turn yet"):
+        _ = client_in(SLEEPING).client.turn
 
 
 def test_words_of_an_older_turn_do_nothing_to_the_newer() -> None:
@@ -1856,3 +1863,15 @@ def test_the_host_is_woken_once_for_what_it_did() -> None:
 def test_nothing_is_told_twice() -> None:
     host = client_in(SLEEPING)
     assert host.client.next_event() is Control.NEED_DATA
+
+
+def test_an_input_that_cannot_be_encoded_changes_nothing() -> None:
+    host = client_in(RESPONDING)
+    attributes: dict[str, list[object]] = {"a": []}
+    event = InputEvent(input=Input(attributes=attributes))
+    event.input.attributes["a"].append(object())
+    before = everything(host)
+    with pytest.raises(LocalProtocolError, match="cannot be sent"):
+        host.client.send(event)
+    assert everything(host) == before
+    assert not host.client.turn.over

@@ -366,7 +366,7 @@ def _received() -> list[Cell]:
 def test_received(cell: Cell) -> None:
     before, frame, after, sent, told = cell
     host = server_in(before)
-    turn = host.server.turn
+    turn = host.server._turn
     host.receive(frame)
     assert host.state is after
     assert host.sent() == sent
@@ -411,7 +411,7 @@ def test_the_transport_goes(state: State, how: str) -> None:
     if state is not OPENED:
         host.receive(OPEN)
         host.forget()
-    turn, stream = host.server.turn, host.server.stream
+    turn, stream = host.server._turn, host.server._stream
     if how in ("close", "both"):
         host.receive(Close(1001, "bye"))
     if how in ("eof", "both"):
@@ -442,7 +442,7 @@ def test_what_is_queued_goes_nowhere_when_the_transport_is_gone() -> None:
 @pytest.mark.parametrize("state", [OPENED, *CONVERSING])
 def test_the_host_closes(state: State) -> None:
     host = server_in(state)
-    turn = host.server.turn
+    turn = host.server._turn
     if state in IN_A_TURN:
         host.turn.say("withdrawn")
     host.server.close()
@@ -594,7 +594,7 @@ def test_nothing_is_recognised_before_the_stream_is_open(state: State) -> None:
 def test_an_error_of_the_host(state: State) -> None:
     host = server_in(state)
     stream = host.listen()
-    turn = host.server.turn
+    turn = host.server._turn
     if state in IN_A_TURN:
         host.turn.say("withdrawn")
     host.server.fail("broken")
@@ -1985,3 +1985,46 @@ def test_an_init_is_told_as_it_came() -> None:
     host = ServerHost(accept=False)
     host.receive({"type": "InitEvent", "appKey": "A", "sender": "S", "token": None, "config": None})
     assert host.events == [InitEvent(key="A", device_id="S")]
+
+
+def test_before_the_first_input_and_stream_there_are_none_to_look_at() -> None:
+    server = server_in(SLEEPING).server
+    with pytest.raises(LocalProtocolError, match="no input yet"):
+        _ = server.turn
+    with pytest.raises(LocalProtocolError, match="no stream has been asked for"):
+        _ = server.stream
+
+
+def test_renaming_keeps_the_count_of_what_waits() -> None:
+    host = server_in(SLEEPING)
+    host.feed(said())
+    host.tell()
+    host.server.rename_session("x" * 60)
+    host.forget()
+    assert host.server._outbox_bytes == 0
+
+
+def test_empty_messages_cannot_be_heaped_up_for_nothing() -> None:
+    host = ServerHost(accept=False, limits=Limits(queued_bytes=6400, message_bytes=500, audio_bytes=500))
+    host.receive(init())
+    count = 0
+    while not host.server.full:
+        host.server.receive_data(b"")
+        count += 1
+    assert count == 50
+    for _ in range(200):
+        host.server.receive_data(b"")
+    assert host.told()[-1] == "Closed 1009"
+
+
+@pytest.mark.parametrize("items", [True, False])
+def test_what_cannot_be_encoded_changes_nothing(items: bool) -> None:
+    host = server_in(PROCESSING, config={"sendResponseItems": items})
+    turn = host.turn
+    response = Response(attributes={"a": []}, items=(ResponseItem(text="x"),), stt_mode=SttMode.DUPLEX)
+    response.attributes["a"].append(object())
+    with pytest.raises((LocalProtocolError, TypeError), match="a JSON value"):
+        turn.finish(response)
+    assert (host.state, turn.over, host.sent()) == (PROCESSING, False, [])
+    turn.finish()
+    assert host.sent() == ["Response"]

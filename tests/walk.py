@@ -479,8 +479,8 @@ class Walk:
     def _client_told(self, event: Event) -> None:
         client = self.client
         must(not self.client_closed, f"{event!r} is told after ClosedEvent")
-        if client.turn is not None and client.turn not in self.turns:
-            self._know(client.turn)
+        if client._turn is not None and client._turn not in self.turns:
+            self._know(client._turn)
             if isinstance(event, ReadyEvent):  # auto_start
                 self.wanted = "#intro"
                 self.last_said = (self.here, "#intro")
@@ -521,7 +521,7 @@ class Walk:
                 overtaken = self._overtaken(event.text)
                 if overtaken and self.wanted is None:
                     self.crossings.add("duplex")
-                if client.turn is not None and not client.turn._typed and not overtaken:
+                if client._turn is not None and not client.turn._typed and not overtaken:
                     self.wanted = event.text
             case ResponseItemEvent() | ResponseEvent() | BinaryEvent():
                 self._shown(event)
@@ -542,7 +542,7 @@ class Walk:
         self.numbered[turn.number] = turn
 
     def _shown(self, event: Event) -> None:
-        turn = self.client.turn
+        turn = self.client._turn
         texts = _texts(event)
         if isinstance(event, ResponseEvent):
             self.responses_told += 1
@@ -581,8 +581,8 @@ class Walk:
             case InitEvent():
                 there.question = True
             case InputEvent():
-                turn = server.turn
-                must(turn is not None and turn.input == event.input, "server.turn is not that of the input")
+                turn = server._turn
+                must(turn is not None and turn.input == event.input, "server._turn is not that of the input")
                 must(turn.number > there.last_input, "turn numbers do not increase")
                 there.last_input = turn.number
                 there.spoken[turn.number] = Spoken(turn, turn.text)
@@ -716,15 +716,15 @@ class Walk:
     def _speak(self, text: str, do: Callable[[], Any], what: str) -> None:
         client = self.client
         legal = client.state in READY
-        turn_before = client.turn
+        turn_before = client._turn
         if legal:
             self._crossing_input()
         self.attempt(client, what, do, legal=legal, late=client._finished)
-        if legal and client.turn is not turn_before:
+        if legal and client._turn is not turn_before:
             self.wanted = text
             self.last_said = (self.here, text)
-            must(client.turn is not None, "an input has no turn")
-            self._know(client.turn)
+            must(client._turn is not None, "an input has no turn")
+            self._know(client._turn)
             must(client.turn.number >= self.last_turn, "turn numbers do not increase")
             self.last_turn = client.turn.number
             must(not client.turn.over, "the turn of a new input is over")
@@ -1340,7 +1340,7 @@ def _nth(of: list[Any], back: int) -> Any:
 def _snapshot(end: Channel) -> tuple[Any, ...]:
     common = (end.state, end.audio, len(end._outbox), len(end._told), dict(end._due), end.session_id)  # type: ignore[attr-defined]
     if isinstance(end, SocketV1Client):
-        return (*common, tuple(end._open), end._turns, end.turn)
+        return (*common, tuple(end._open), end._turns, end._turn)
     return (*common, end._running, end._turns, end._question)  # type: ignore[attr-defined]
 
 

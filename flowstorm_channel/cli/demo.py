@@ -77,9 +77,9 @@ class _Demo:
         match event:
             case InitEvent():
                 self.server.ready()
-            case InputAudioStreamOpenEvent() if self.server.stream is not None:
+            case InputAudioStreamOpenEvent():
                 self.server.stream.ready()
-            case InputEvent() if self.server.turn is not None:
+            case InputEvent():
                 turn = self.server.turn
                 match turn.text:
                     case "#intro":
@@ -113,12 +113,10 @@ class _Demo:
             self.pass_time(0.1)
             self.client.send_audio(bytes(3200))
             self.exchange()
-        stream = self.server.stream
-        if stream is not None:
-            stream.recognized("a sto", final=False)
-            self.exchange()
-            stream.recognized("a story", final=True)
-            self.exchange()
+        self.server.stream.recognized("a sto", final=False)
+        self.exchange()
+        self.server.stream.recognized("a story", final=True)
+        self.exchange()
 
         self.note("In the middle of it the user types something else: a barge-in.")
         self.pass_time(1.5)
@@ -142,9 +140,9 @@ class _Demo:
 
     def finish_playback(self) -> None:
         """The player has played all it got; it takes two seconds."""
-        if self.client.state is State.RESPONDING and self.client.turn is not None:
+        if self.client.state is State.RESPONDING:
             self.pass_time(2.0)
-            self.client.turn.finish_playback()
+            self.client.finish_playback()
             self.told("client", "everything has been played")
             self.exchange()
 

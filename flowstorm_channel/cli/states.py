@@ -21,12 +21,10 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
         "which",
         nargs="?",
         default="all",
-        choices=("client", "client-duplex", "server", "client-audio", "server-audio", "all"),
+        choices=diagrams.WHICH,
         help="whose table (default: all)",
     )
-    parser.add_argument(
-        "-f", "--format", default="mermaid", choices=("mermaid", "dot", "json"), help="default: mermaid"
-    )
+    parser.add_argument("-f", "--format", default="mermaid", choices=diagrams.FORMS, help="default: mermaid")
     parser.set_defaults(run=_run)
 
 

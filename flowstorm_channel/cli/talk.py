@@ -7,6 +7,8 @@ import asyncio
 import sys
 import threading
 import uuid
+from collections import deque
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,11 +86,11 @@ class _Talk:
         self.client = client
         self.verbose = verbose
         self.interactive = sys.stdin.isatty()
-        self.lines: list[str | None] = []
+        self.lines: deque[str | None] = deque()
         self.ready = False
         self.code = 0
 
-    async def run(self, events: Any) -> int:
+    async def run(self, events: AsyncGenerator[Event, None]) -> int:
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._read_lines, args=(loop,), daemon=True).start()
         if self.interactive:
@@ -116,12 +118,11 @@ class _Talk:
             at_rest = self.client.state in (State.SLEEPING, State.LISTENING)
             if not at_rest and not self.interactive:
                 return
-            line = self.lines.pop(0)
+            line = self.lines.popleft()
             if line is None or line == "/quit":
                 self.client.close()
             elif line == "/interrupt":
-                if self.client.turn is not None:
-                    self.client.turn.interrupt()
+                self.client.interrupt()
             else:
                 try:
                     self.client.say(line or "#silence")
@@ -139,8 +140,7 @@ class _Talk:
             case ResponseEvent():
                 for item in event.response.items:
                     self._show_item(item)
-                if self.client.turn is not None:
-                    self.client.turn.finish_playback()
+                self.client.finish_playback()
             case SessionStartEvent():
                 print(paint(f"session {event.session_id}", DIM))
             case SessionEndEvent():

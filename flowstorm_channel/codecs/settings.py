@@ -8,6 +8,7 @@ import attrs
 
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.locales import Locale
+from flowstorm_channel.schema import DEEPEST
 from flowstorm_channel.values import Input
 
 __all__ = ["DEFAULTS_OF_THE_CODEC", "Settings", "within"]
@@ -36,9 +37,7 @@ DEFAULTS_OF_THE_CODEC: dict[tuple[type[Any], str], str] = {
 }
 """Members whose default is an attribute of `Settings` and not the one of the declaration."""
 
-_DEEPEST = 200
-
 
 def within(limits: Limits) -> Limits:
     """Limits that everything behind the codec can keep: values check themselves by recursion."""
-    return limits if limits.nesting <= _DEEPEST else attrs.evolve(limits, nesting=_DEEPEST)
+    return limits if limits.nesting <= DEEPEST else attrs.evolve(limits, nesting=DEEPEST)

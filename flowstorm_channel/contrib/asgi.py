@@ -11,15 +11,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowstorm_channel.channel import DEFAULT_TIMEOUTS, Timeouts
-from flowstorm_channel.contrib.asyncio import Answer, Driver, Host
+from flowstorm_channel.contrib.asyncio import Answer, Driver, Host, HostFunctions
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.server import Turn
 from flowstorm_channel.socket_v1 import SocketV1Server
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL_HEADER
 from flowstorm_channel.wire import Close, Message, RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["ChannelApp"]
 
@@ -34,11 +37,11 @@ class ChannelApp:
     """The channels of a server as an ASGI application: Socket V1 at ``/socket``.
 
     Args:
-        dialogue: see `Host`.
+        dialogue: what is said; this and the other functions are those of `Host`.
         limits: what is taken from clients.
         timeouts: how long is waited for what.
         queue_inputs: see `ServerChannel`.
-        functions: the other functions of `Host`: ``recogniser``, ``voice``, ``authorise``, ``observe`` …
+        functions: see `Host`.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class ChannelApp:
         limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         queue_inputs: bool = False,
-        **functions: Any,
+        **functions: Unpack[HostFunctions],
     ) -> None:
         self.host = Host(dialogue=dialogue, **functions)
         self._settings: dict[str, Any] = {
@@ -70,9 +73,10 @@ class ChannelApp:
                 await send({"type": "websocket.close", "code": 1000, "reason": ""})  # before accept: 403
             case "http":
                 known = _path(scope) == SOCKET_PATH
-                await _answer(
-                    send, 426 if known else 404, "a WebSocket is expected" if known else "not found"
-                )
+                text = "a WebSocket is expected" if known else "not found"
+                await _answer(send, 426 if known else 404, text)
+            case other:
+                raise ValueError(f"{other} is not served here")
 
 
 class _WebSocket:
@@ -117,7 +121,10 @@ class _WebSocket:
 def _path(scope: Scope) -> str:
     """The path below the mount point, without a trailing slash (D-20)."""
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")).rstrip("/")
+    root: str = scope.get("root_path", "").rstrip("/")
+    if root and path.startswith(f"{root}/"):
+        path = path[len(root) :]
+    return path.rstrip("/")
 
 
 async def _live(receive: Receive, send: Send) -> None:

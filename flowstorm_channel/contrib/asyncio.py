@@ -11,18 +11,16 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import attrs
 
 from flowstorm_channel.errors import TooLateError
 from flowstorm_channel.events import (
     BinaryEvent,
-    ClosedEvent,
     Event,
     InitEvent,
     InputAudioStreamCancelEvent,
-    InputAudioStreamCloseEvent,
     InputAudioStreamOpenEvent,
     InputEvent,
     TurnInterruptedEvent,
@@ -31,9 +29,12 @@ from flowstorm_channel.server import AudioStream, ServerChannel, Turn
 from flowstorm_channel.values import ClientConfig, Input, ResponseItem, TtsType
 from flowstorm_channel.wire import Close, CloseCode, Message
 
-__all__ = ["Driver", "Host", "Part", "Sound", "Transport"]
+__all__ = ["Driver", "Host", "HostFunctions", "Part", "Sound", "Transport"]
 
 log = logging.getLogger("flowstorm_channel")
+
+_BROKEN = (OSError, RuntimeError)
+"""What transports raise when the peer is gone: servers differ in that."""
 
 Part = str | ResponseItem | bytes
 """What a dialogue says: a text, an item, or audio."""
@@ -111,6 +112,21 @@ class Sound:
         return block
 
 
+Recogniser = Callable[[Sound], AsyncIterator[tuple[str | Input, bool]]]
+Voice = Callable[[ResponseItem, ClientConfig], Awaitable[bytes]]
+Authorise = Callable[[InitEvent], Awaitable[str | None]]
+
+
+class HostFunctions(TypedDict, total=False):
+    """The functions of a `Host` beside its dialogue."""
+
+    recogniser: Recogniser | None
+    voice: Voice | None
+    authorise: Authorise | None
+    observe: Callable[[Event], None] | None
+    apology: str
+
+
 @attrs.define(kw_only=True, eq=False)
 class Host:
     """What a server does with its channels: plain async functions, the same for all transports.
@@ -120,7 +136,8 @@ class Host:
             one part, several, or None. What it leaves open is finished for it. It is cancelled when the turn
             is interrupted.
         recogniser: takes a `Sound` and yields what it hears: pairs of a text (or an Input) and whether it is
-            final. Without one, requests for audio are not acknowledged.
+            final. The client is told to send audio as soon as it is called; what comes before it listens is
+            kept. Without one, requests for audio are not acknowledged.
         voice: makes the audio of an item, a whole file of ``config.tts_file_type``, for clients that require
             speech as a stream (`TtsType.REQUIRED_STREAMING`).
         authorise: takes the Init and returns None to accept it, or the text of the refusal.
@@ -129,9 +146,9 @@ class Host:
     """
 
     dialogue: Callable[[Turn], Answer]
-    recogniser: Callable[[Sound], AsyncIterator[tuple[str | Input, bool]]] | None = None
-    voice: Callable[[ResponseItem, ClientConfig], Awaitable[bytes]] | None = None
-    authorise: Callable[[InitEvent], Awaitable[str | None]] | None = None
+    recogniser: Recogniser | None = None
+    voice: Voice | None = None
+    authorise: Authorise | None = None
     observe: Callable[[Event], None] | None = None
     apology: str = "Something went wrong."
 
@@ -166,11 +183,13 @@ class Driver:
         """Carry messages until one end closes. Cancelled, it takes the transport for lost."""
         ends = (self._spawn(self._read()), self._spawn(self._write()))
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             self.channel.receive_eof()
             self._step()
-            self._arm(None)
+            self._arm()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -194,7 +213,7 @@ class Driver:
     async def _receive(self) -> Message | None:
         try:
             return await self._transport.receive()
-        except (OSError, RuntimeError):
+        except _BROKEN:
             return None
 
     async def _write(self) -> None:
@@ -202,7 +221,10 @@ class Driver:
             await self._output.wait()
             self._output.clear()
             for message in self.channel.data_to_send():
-                await self._transport.send(message)
+                try:
+                    await self._transport.send(message)
+                except _BROKEN:
+                    return
                 if isinstance(message, Close):
                     return
             self._flushed.set()
@@ -217,18 +239,21 @@ class Driver:
         """Not a coroutine: between a message and what it brings about nothing else can happen."""
         for event in self.channel.events():
             if self._host.observe is not None:
-                self._host.observe(event)
+                self._observe(self._host.observe, event)
             self._take(event)
-        self._arm(self.channel.timeout())
+        if self._sound is not None and self._sound.stream.over:
+            self._end_sound()
+        self._arm()
         self._output.set()
         self._room.set()
 
-    def _arm(self, seconds: float | None) -> None:
-        due = None if seconds is None else self.channel.next_deadline()
-        if due == self._due and self._timer is not None:
+    def _arm(self) -> None:
+        due = self.channel.next_deadline()
+        if due == self._due:
             return
         if self._timer is not None:
             self._timer.cancel()
+        seconds = self.channel.timeout()
         self._due = due
         self._timer = None if seconds is None else self._loop.call_later(seconds, self._time_up)
 
@@ -242,10 +267,10 @@ class Driver:
                 if self._host.authorise is None:
                     self.channel.ready()
                 else:
-                    self._spawn(self._authorise(self._host.authorise(event)))
+                    self._spawn(self._authorise(self._host.authorise, event))
             case InputEvent():
                 turn = self.channel.turn
-                if turn is not None and not turn.over:
+                if not turn.over:
                     task = self._answering[turn.number] = self._spawn(self._answer(turn))
                     task.add_done_callback(partial(self._answered, turn.number))
             case TurnInterruptedEvent():
@@ -253,16 +278,13 @@ class Driver:
                     self._answering[event.number].cancel()
             case InputAudioStreamOpenEvent():
                 self._end_sound()
-                if self.channel.stream is not None and self._host.recogniser is not None:
+                if self._host.recogniser is not None:
                     self._sound = Sound(self.channel.stream, self.channel.limits.queued_bytes)
-                    self._hearing = self._spawn(self._hear(self._sound, self._host.recogniser(self._sound)))
+                    self._hearing = self._spawn(self._hear(self._host.recogniser, self._sound))
             case BinaryEvent():
                 if self._sound is not None:
                     self._sound.feed(event.data)
-            case InputAudioStreamCloseEvent() | ClosedEvent():
-                self._end_sound()
             case InputAudioStreamCancelEvent():
-                self._end_sound()
                 if self._hearing is not None:
                     self._hearing.cancel()
 
@@ -282,9 +304,15 @@ class Driver:
 
     # -------------------------------------------------------- the host's functions
 
-    async def _authorise(self, verdict: Awaitable[str | None]) -> None:
+    def _observe(self, observe: Callable[[Event], None], event: Event) -> None:
         try:
-            refusal = await verdict
+            observe(event)
+        except Exception:
+            log.exception("an observer failed")
+
+    async def _authorise(self, authorise: Authorise, init: InitEvent) -> None:
+        try:
+            refusal = await authorise(init)
         except Exception:
             log.exception("authorisation failed")
             refusal = self._host.apology
@@ -307,10 +335,10 @@ class Driver:
                         await self._say(turn, part)
             if not turn.over:
                 turn.finish()
-        except TooLateError:
-            pass  # interrupted, before its cancellation came through
-        except Exception:
-            log.exception("the dialogue failed in turn %s", turn.number)
+        except Exception as error:
+            if not (turn.over and isinstance(error, TooLateError)):
+                log.exception("the dialogue failed in turn %s", turn.number)
+            # Else it was interrupted, before its cancellation came through.
             if not turn.over:
                 turn.fail(self._host.apology)
 
@@ -329,16 +357,16 @@ class Driver:
             turn.say(await self._host.voice(item, config))
             await self._flushed.wait()
 
-    async def _hear(self, sound: Sound, results: AsyncIterator[tuple[str | Input, bool]]) -> None:
+    async def _hear(self, recogniser: Recogniser, sound: Sound) -> None:
         try:
-            async with aclosing(_closable(results)) as heard:
+            async with aclosing(_closable(recogniser(sound))) as heard:
                 sound.stream.ready()
                 async for what, final in heard:
                     sound.stream.recognized(what, final=final)
-        except TooLateError:
-            pass  # the stream was over before the recogniser was
-        except Exception:
-            log.exception("the recogniser failed")
+        except Exception as error:
+            if not (sound.stream.over and isinstance(error, TooLateError)):
+                # The user hears of it as of silence.
+                log.exception("the recogniser failed")
 
 
 async def _closable(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:

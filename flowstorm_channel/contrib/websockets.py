@@ -5,7 +5,7 @@ The loop is a generator of the events; the host acts while it holds one, by the 
     client = SocketV1Client("ws://127.0.0.1:8000/socket", key="K", device_id="D", auto_start=True)
     for event in events(client):
         if isinstance(event, ResponseEvent):
-            client.turn.finish_playback()
+            client.finish_playback()
             client.say(input("> "))
 """
 
@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import ExitStack, suppress
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection as SyncConnection
 from websockets.sync.client import connect as connect_sync
@@ -30,10 +31,11 @@ from flowstorm_channel.wire import Close, CloseCode, Message, RequestHead, Respo
 
 __all__ = ["async_events", "events"]
 
-_FAILURES = (OSError, InvalidHandshake)
+# A server may accept and close at once; on Python 3.10 the time-out of asyncio is no OSError.
+_FAILURES = (OSError, InvalidHandshake, ConnectionClosed, asyncio.TimeoutError)
 
 
-def events(client: ClientChannel, **options: Any) -> Iterator[Event]:
+def events(client: ClientChannel, **options: Any) -> Generator[Event, None, None]:
     """Run a client, blocking, and yield what it is told until it is closed.
 
     The words of the client are to be used while an event is held, in this thread. A client that sends audio
@@ -41,7 +43,7 @@ def events(client: ClientChannel, **options: Any) -> Iterator[Event]:
 
     Args:
         client: a new one.
-        options: for ``websockets.sync.client.connect``, such as ``ssl``.
+        options: for ``websockets.sync.client.connect``, such as ``ssl`` or ``additional_headers``.
 
     Raises:
         websockets.exceptions.InvalidURI: the client's address is none.
@@ -57,7 +59,7 @@ def events(client: ClientChannel, **options: Any) -> Iterator[Event]:
                     if isinstance(message, RequestHead):
                         connected = True
                         try:
-                            connecting = connect_sync(message.url, **_options(client, message), **options)
+                            connecting = connect_sync(message.url, **_options(client, message, options))
                             socket = line.enter_context(connecting)
                         except _FAILURES as error:
                             client.receive_data(_refusal(error))
@@ -94,21 +96,23 @@ def events(client: ClientChannel, **options: Any) -> Iterator[Event]:
                 socket.close(CloseCode.GOING_AWAY)
 
 
-async def async_events(client: ClientChannel, **options: Any) -> AsyncIterator[Event]:
+async def async_events(client: ClientChannel, **options: Any) -> AsyncGenerator[Event, None]:
     """Run a client under asyncio and yield what it is told until it is closed.
 
-    The words of the client may be used at any time, from any task of the loop; use `contextlib.aclosing` when
-    you leave the iteration early.
+    The words of the client may be used at any time, from any task of the loop. While an event is held nothing
+    is sent and no deadline is kept, so what takes long belongs into a task of its own. Use
+    `contextlib.aclosing` when you leave the iteration early.
 
     Args:
         client: a new one.
-        options: for ``websockets.asyncio.client.connect``, such as ``ssl``.
+        options: for ``websockets.asyncio.client.connect``, such as ``ssl`` or ``additional_headers``.
 
     Raises:
         websockets.exceptions.InvalidURI: the client's address is none.
     """
     woken = asyncio.Event()
-    client.wake = woken.set
+    loop = asyncio.get_running_loop()
+    before, client.wake = client.wake, woken.set
     client.open()
     line: _Line | None = None
     try:
@@ -130,10 +134,15 @@ async def async_events(client: ClientChannel, **options: Any) -> AsyncIterator[E
                 if woken.is_set():
                     continue
                 return  # closed, or reconnecting is switched off: nothing else can happen
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(woken.wait(), wait)
+            # Before Python 3.12 asyncio.wait_for can lose a cancellation that comes with the event.
+            alarm = None if wait is None else loop.call_later(wait, woken.set)
+            try:
+                await woken.wait()
+            finally:
+                if alarm is not None:
+                    alarm.cancel()
     finally:
-        client.wake = None
+        client.wake = before
         if line is not None:
             await line.send(Close(CloseCode.GOING_AWAY))
 
@@ -174,7 +183,7 @@ class _Line:
 
     async def _read(self, head: RequestHead, options: dict[str, Any]) -> None:
         try:
-            self._socket = await connect(head.url, **_options(self._client, head), **options)
+            self._socket = await connect(head.url, **_options(self._client, head, options))
             self._hand_over(_accepted(self._socket.subprotocol))
             while True:
                 self._hand_over(await self._socket.recv())
@@ -191,13 +200,14 @@ class _Line:
         self._woken.set()
 
 
-def _options(client: ClientChannel, head: RequestHead) -> dict[str, Any]:
+def _options(client: ClientChannel, head: RequestHead, options: dict[str, Any]) -> dict[str, Any]:
     offered = head.header(SUBPROTOCOL_HEADER)
     headers = [pair for pair in head.headers if pair[0] != SUBPROTOCOL_HEADER]
     return {
         "subprotocols": [Subprotocol(offered)] if offered else None,
-        "additional_headers": headers,
         "max_size": max(client.limits.message_bytes, client.limits.audio_bytes),
+        **options,
+        "additional_headers": [*headers, *Headers(options.get("additional_headers") or ()).raw_items()],
     }
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from flowstorm_channel.client import ClientChannel
+from flowstorm_channel.client import ClientChannel, ClientOptions
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError
 from flowstorm_channel.events import Event, InputEvent, RequestEvent
 from flowstorm_channel.sessions import uuid4_text
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL, SUBPROTOCOL_HEADER, Frames, offers_msgpack
 from flowstorm_channel.values import Request
 from flowstorm_channel.wire import Close, CloseCode, Message, RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["SocketV1Client"]
 
@@ -39,7 +42,7 @@ class SocketV1Client(ClientChannel):
         requests: bool = False,
         headers: Iterable[tuple[str, str]] = (),
         make_id: Callable[[], str] = uuid4_text,
-        **kw: Any,
+        **kw: Unpack[ClientOptions],
     ) -> None:
         super().__init__(url, **kw)
         self._requests = requests

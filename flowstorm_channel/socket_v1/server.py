@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flowstorm_channel.errors import LocalProtocolError
 from flowstorm_channel.events import Event, RecognizedEvent, RecognizedInputEvent
-from flowstorm_channel.server import ServerChannel
+from flowstorm_channel.server import ServerChannel, ServerOptions
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL, SUBPROTOCOL_HEADER, Frames, offers_msgpack
 from flowstorm_channel.states import State
 from flowstorm_channel.wire import Close, Message, RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["SocketV1Server"]
 
@@ -24,7 +27,7 @@ class SocketV1Server(ServerChannel):
         kw: see `ServerChannel`.
     """
 
-    def __init__(self, **kw: Any) -> None:
+    def __init__(self, **kw: Unpack[ServerOptions]) -> None:
         super().__init__(**kw)
         self._frames = Frames(self.limits)
 
