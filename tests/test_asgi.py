@@ -401,3 +401,29 @@ def test_what_the_slow_recogniser_misses_is_counted():
             go_on.set()
 
     run(main)
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "known"),
+    [("/socket", "", True), ("/a/socket/", "/a", True), ("/socket", "/s", True), ("/a/socket", "/b", False)],
+)
+def test_the_path_below_the_mount_point_counts(path, root, known):
+    async def main():
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "path": path, "root_path": root}
+        await ChannelApp(example.dialogue)(scope, None, send)
+        assert sent[0]["status"] == (426 if known else 404)
+
+    run(main)
+
+
+def test_what_is_no_scope_of_ours_is_refused_aloud():
+    async def main():
+        with pytest.raises(ValueError, match="smoke-signal is not served here"):
+            await ChannelApp(example.dialogue)({"type": "smoke-signal"}, None, None)
+
+    run(main)

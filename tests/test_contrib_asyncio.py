@@ -379,3 +379,109 @@ def test_reading_stops_while_too_much_waits_for_the_host():
                 await talk.wire.get()
 
     run(main)
+
+
+@pytest.mark.parametrize(
+    "ending", [{"type": "SessionEnded"}, {"type": "Ready"}, said("text")], ids=["its end", "a fault", "input"]
+)
+def test_a_recogniser_is_not_left_waiting_when_its_stream_is_over(ending):
+    async def main():
+        ended = asyncio.Event()
+
+        async def recogniser(sound):
+            async for _ in sound:
+                yield "…", False
+            ended.set()
+
+        async with Conversation(recogniser=recogniser) as talk:
+            talk.wire.put(OPEN)
+            await talk.wire.until("InputAudioStreamOpen")
+            talk.wire.put(bytes(10))
+            await talk.wire.until("Recognized")
+            talk.wire.put(ending)
+            await ended.wait()
+
+    run(main)
+
+
+def test_an_observer_that_fails_disturbs_nothing(caplog):
+    def observe(_):
+        raise RuntimeError("no disk")
+
+    async def main():
+        talk = Conversation()
+        talk.host.observe = observe
+        async with talk:
+            talk.wire.put(said("text"))
+            await talk.wire.until("Response")
+
+    run(main)
+    assert "no disk" in caplog.text
+
+
+def test_functions_that_fail_when_they_are_called(caplog):
+    def authorise(_):
+        raise RuntimeError("authorise is broken")
+
+    def recogniser(_):
+        raise RuntimeError("recogniser is broken")
+
+    async def main():
+        async with Conversation(authorise=authorise, init=None) as talk:
+            talk.wire.put(INIT)
+            assert (await talk.wire.get())["text"] == "Something went wrong."
+        async with Conversation(recogniser=recogniser) as talk:
+            talk.wire.put(OPEN, said("text"))
+            await talk.wire.until("Response")
+
+    run(main)
+    assert "authorise is broken" in caplog.text
+    assert "recogniser is broken" in caplog.text
+
+
+def test_a_race_of_another_turn_does_not_leave_this_one_open(caplog):
+    turns = []
+
+    async def dialogue(turn):
+        turns.append(turn)
+        if len(turns) == 2:
+            turns[0].say("to the wrong turn")
+        yield "well"
+
+    async def main():
+        async with Conversation(dialogue) as talk:
+            talk.wire.put(said("one"))
+            await talk.wire.until("Response")
+            talk.wire.put(said("two"))
+            frames = await talk.wire.until("SessionEnded")
+            assert frames[0]["responseItem"]["text"] == "Something went wrong."
+
+    run(main)
+    assert "turn 1 is over" in caplog.text
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), RuntimeError("disconnected")])
+def test_a_transport_that_breaks_while_sending_is_an_end(error):
+    async def main():
+        async with Conversation() as talk:
+
+            async def send(_):
+                raise error
+
+            talk.wire.send = send
+            talk.wire.put(said("text"))
+            await talk.running
+        assert talk.kinds()[-1] == "ClosedEvent"
+
+    run(main)
+
+
+def test_an_error_of_the_transport_itself_is_raised():
+    async def main():
+        async with Conversation() as talk:
+            talk.wire.put(KeyError("a bug in the transport"))
+            with pytest.raises(KeyError):
+                await talk.running
+            talk.running = asyncio.sleep(0)
+
+    run(main)

@@ -294,3 +294,87 @@ def test_a_flood_is_read_no_faster_than_it_is_taken():
             assert texts == [str(number) for number in range(200)]
 
     run(main)
+
+
+def test_a_consumer_can_be_cancelled_at_any_moment():
+    async def main():
+        async with serving(ChannelApp(example.dialogue)) as address:
+            for _ in range(10):
+                client = make(address, auto_start=False)
+                ready = asyncio.Event()
+
+                async def consume(client=client, ready=ready):
+                    async with aclosing(async_events(client)) as told:
+                        async for _ in told:
+                            ready.set()
+
+                task = asyncio.create_task(consume())
+                await ready.wait()
+                client.wake()  # in the very moment in which it is cancelled
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+    run(main)
+
+
+async def closes(_, writer):
+    writer.close()
+
+
+async def talks_nonsense(_, writer):
+    writer.write(b"nonsense\r\n\r\n")
+    writer.close()
+
+
+async def hangs(reader, writer):
+    await reader.read()
+    writer.close()
+
+
+@pytest.mark.parametrize("behaviour", [closes, talks_nonsense, hangs])
+def test_a_handshake_that_fails_is_told_and_tried_again(behaviour):
+    times = Timeouts(reconnect=0.01, lost=0.02)
+
+    def blocking(address):
+        client = make(address, timeouts=times)
+        kinds = []
+        for event in events(client, open_timeout=0.05):
+            kinds.append(type(event))
+            if isinstance(event, ConnectionLostEvent):
+                client.close()
+        return kinds
+
+    async def main():
+        async with await asyncio.start_server(behaviour, "127.0.0.1", 0) as server:
+            address = "{}:{}".format(*server.sockets[0].getsockname())
+            client = make(address, timeouts=times)
+            kinds = []
+            async for event in async_events(client, open_timeout=0.05):
+                kinds.append(type(event))
+                if isinstance(event, ConnectionLostEvent):
+                    client.close()
+            assert kinds[-2:] == [ConnectionLostEvent, ClosedEvent]
+            assert ConnectionFailedEvent in kinds
+            kinds = await asyncio.get_running_loop().run_in_executor(None, blocking, address)
+            assert kinds[-2:] == [ConnectionLostEvent, ClosedEvent]
+
+    run(main)
+
+
+def test_headers_of_the_host_go_with_those_of_the_client():
+    seen = []
+
+    async def handler(socket):
+        seen.append((socket.request.headers["Authorization"], socket.request.headers["X-Mine"]))
+        await socket.close(1008)
+
+    async def main():
+        async with serve(handler, "127.0.0.1", 0) as server:
+            address = "{}:{}".format(*server.sockets[0].getsockname())
+            client = make(address, headers=(("X-Mine", "1"),), timeouts=Timeouts(reconnect=None, lost=None))
+            async with aclosing(async_events(client, additional_headers={"Authorization": "me"})) as told:
+                assert [type(event) async for event in told] == [ConnectionFailedEvent]
+
+    run(main)
+    assert seen == [("me", "1")]
