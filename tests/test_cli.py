@@ -161,7 +161,7 @@ def test_decode_reads_msgpack(typed, capsys):
     typed(b"".join(packed))
     assert main(["decode", "--msgpack"]) == 0
     assert capsys.readouterr().out == "1: Ready()\n2: Binary(data=<3 bytes>)\n"
-    typed(b"\n".join(each.hex().encode() for each in packed) + b"\nxyz\nc0\n")
+    typed(b"\n".join(each.hex(" ").encode() for each in packed) + b"\nxyz\nc0\n")
     assert main(["decode", "--hex"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["1: Ready()", "2: Binary(data=<3 bytes>)"]
@@ -232,6 +232,7 @@ def test_talk_shows_errors_and_keeps_to_one_line_about_them():
         ("http://127.0.0.1:1/", 2, "expected an address such as ws://"),
         ("nonsense", 2, "expected an address such as ws://"),
         ("ws://", 2, "expected an address such as ws://"),
+        ("ws://127.0.0.1:99999/socket", 2, "expected an address such as ws://"),
         ("ws://127.0.0.1:1", 1, "no connection to ws://127.0.0.1:1/socket"),
     ],
 )
@@ -240,6 +241,31 @@ def test_talk_to_nobody_says_so_in_one_line(url, code, said):
     assert done.returncode == code
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_talk_refuses_a_language_that_is_none(capsys):
+    assert main(["talk", "ws://127.0.0.1:1", "--locale", "!!"]) == 2
+    assert "expected a language" in capsys.readouterr().err
+
+
+def test_talk_hints_at_a_wrong_path():
+    with in_a_thread(ChannelApp(example.dialogue)) as address:
+        done = call("talk", f"ws://{address}/elsewhere")
+    assert done.returncode == 1
+    assert "HTTP 403; is the path right?" in done.stderr
+
+
+def test_a_peer_cannot_steer_the_terminal(typed, capsys):
+    async def dialogue(_):
+        yield "\x1b[2Jgone\x07 Grüße"
+
+    with in_a_thread(ChannelApp(dialogue)) as address:
+        done = call("talk", f"ws://{address}/socket", "--no-intro", typed="hello\n/help\n")
+    assert "< \\x1b[2Jgone\\x07 Grüße\n" in done.stdout
+    assert "/interrupt stops the answer" in done.stdout
+    typed(b'{"type":"\\u001b[31mFoo"}')
+    assert main(["decode"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
 
 
 # ------------------------------------------------------------ serve
@@ -260,10 +286,10 @@ def test_serve_prints_where_and_talks():
     server, line = started("--verbose")
     with server:
         found = re.fullmatch(r"Listening on (ws://127\.0\.0\.1:\d+/socket) \(Ctrl\+C stops it\)\n", line)
-        done = call("talk", found[1], typed="long\n")
+        done = call("talk", found[1], typed="hello\n")
         server.send_signal(signal.SIGINT)
         out, err = server.communicate(timeout=20)
-    assert done.stdout.count("< This is sentence") == 20
+    assert "< You said: hello" in done.stdout
     assert "Input: InputEvent(input=Input(" in out
     assert err == ""
     assert server.returncode in (0, 130, -signal.SIGINT)
@@ -280,16 +306,17 @@ def test_serve_takes_your_dialogue(tmp_path, monkeypatch):
     assert "< Mine." in done.stdout
 
 
-@pytest.mark.parametrize("name", ["no_such_module:dialogue", "json:no_such_function", "json"])
+@pytest.mark.parametrize("name", ["no_such_module:dialogue", "json:no_such_function", "json", "json:loads"])
 def test_serve_of_a_dialogue_that_is_not_there(name, capsys):
     assert main(["serve", name]) == 2
     assert capsys.readouterr().err.startswith(f"flowstorm-channel: {name}: ")
 
 
 def test_serve_where_one_cannot_listen(capsys):
-    assert main(["serve", "--port", "70000"]) == 1
+    with pytest.raises(SystemExit):
+        main(["serve", "--port", "70000"])
     assert main(["serve", "--host", "203.0.113.1", "--port", "0"]) == 1
-    assert capsys.readouterr().err.count("cannot listen on") == 2
+    assert capsys.readouterr().err.count("cannot listen on") == 1
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from flowstorm_channel import __version__
 from flowstorm_channel.cli import decode, demo, serve, states, talk
+from flowstorm_channel.cli.terminal import complain
 
 __all__ = ["main"]
 
@@ -38,10 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         code: int = chosen.run(chosen)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # Whoever read our output has had enough, as `head` does; that is no failure.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        complain(str(error))
+        return 1
     return code

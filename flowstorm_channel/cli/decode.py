@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import binascii
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from flowstorm_channel.cli.terminal import BOLD, RED, name_of, paint
+from flowstorm_channel.cli.terminal import BOLD, RED, complain, name_of, paint, printable
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, StreamDecoder
 from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.events import Event
@@ -24,7 +23,8 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
         "decode",
         help="read frames from standard input and say what they mean",
         description="Read frames from standard input, one a line, and print the events in them; say what is "
-        "wrong with bad ones. Exit code 1 when there was a bad one.",
+        "wrong with bad ones. Objects that go over several lines want --stream. Exit code 1 when there was a "
+        "bad one.",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--stream", action="store_true", help="JSON objects one after another, however cut")
@@ -39,6 +39,8 @@ Found = tuple[int, Event | RemoteProtocolError]
 
 def _run(chosen: argparse.Namespace) -> int:
     source = sys.stdin.buffer
+    if source.isatty():
+        complain("reading frames from the terminal, one a line; Ctrl+D ends")
     if chosen.stream or chosen.msgpack:
         found = _stream(source, MsgpackCodec() if chosen.msgpack else JsonCodec())
     else:
@@ -63,11 +65,16 @@ def _lines(source: Iterable[bytes], *, hexadecimal: bool) -> Iterator[Found]:
         text = line.strip()
         if text:
             try:
-                yield number, decode(binascii.unhexlify(text) if hexadecimal else text)
-            except binascii.Error as error:
-                yield number, RemoteProtocolError(f"not hexadecimal: {error}")
+                yield number, decode(_unhexed(text) if hexadecimal else text)
             except RemoteProtocolError as error:
                 yield number, error
+
+
+def _unhexed(text: bytes) -> bytes:
+    try:
+        return bytes.fromhex(text.decode("ascii"))
+    except ValueError as error:
+        raise RemoteProtocolError(f"not hexadecimal: {error}") from None
 
 
 def _stream(source: BinaryIO, codec: JsonCodec | MsgpackCodec) -> Iterator[Found]:
@@ -85,5 +92,4 @@ def _stream(source: BinaryIO, codec: JsonCodec | MsgpackCodec) -> Iterator[Found
 
 
 def _readable(event: Event) -> str:
-    kind, _, rest = repr(event).partition("(")
-    return f"{paint(name_of(event), BOLD)}({rest}" if kind else repr(event)
+    return f"{paint(printable(name_of(event)), BOLD)}({repr(event).partition('(')[2]}"

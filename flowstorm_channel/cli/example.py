@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -20,6 +21,8 @@ _IMAGE = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 80 40'%3E"
     "%3Cpath d='M0 30q20-40 40 0t40 0v10H0z' fill='%23269'/%3E%3C/svg%3E"
 )
+PAUSE = 0.3
+"""Seconds between the sentences of the long answer."""
 _HELP = "Say: image, command, long, sleep, stop. Anything else I say after you."
 
 
@@ -41,8 +44,9 @@ async def dialogue(turn: Turn) -> AsyncIterator[Part]:
             )
             yield "Choose one of these."
         case "long":
-            for number in range(1, 21):
-                yield f"This is sentence {number} of twenty; interrupt me whenever you like."
+            for number in range(1, 13):
+                yield f"This is sentence {number} of twelve; interrupt me whenever you like."
+                await asyncio.sleep(PAUSE)
         case "sleep":
             yield "I sleep for a minute. Say something to wake me."
             turn.finish(sleep_timeout=60)
@@ -63,7 +67,7 @@ async def recogniser(sound: Sound) -> AsyncIterator[tuple[str, bool]]:
 
     It understands signed 16-bit little-endian samples.
     """
-    rate = sound.config.stt_sample_rate
+    rate = max(1, sound.config.stt_sample_rate)
     spoken = quiet = 0.0
     rest = b""
     async for block in sound:

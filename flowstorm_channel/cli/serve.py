@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import os
 import socket
 import sys
 from typing import Any
 
 from flowstorm_channel.cli import example
-from flowstorm_channel.cli.terminal import complain, name_of
+from flowstorm_channel.cli.terminal import complain, name_of, printable
 from flowstorm_channel.events import BinaryEvent, Event
 from flowstorm_channel.limits import DEFAULT_LIMITS
 
@@ -31,7 +32,7 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
         help="the dialogue to serve (default: an example that repeats what you say)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, help="0: the system chooses (default: 8000)")
+    parser.add_argument("--port", type=_port, default=8000, help="0: the system chooses (default: 8000)")
     parser.add_argument("--verbose", action="store_true", help="print every event")
     parser.set_defaults(run=_run)
 
@@ -64,6 +65,7 @@ def _run(chosen: argparse.Namespace) -> int:
         log_level="warning",
         ws="websockets-sansio",
         ws_max_size=max(DEFAULT_LIMITS.message_bytes, DEFAULT_LIMITS.audio_bytes),
+        timeout_graceful_shutdown=3,
     )
     host, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
@@ -74,7 +76,8 @@ def _run(chosen: argparse.Namespace) -> int:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named, since asyncio switches Nagle's algorithm off only where it knows that it is TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -90,9 +93,21 @@ def _load(name: str) -> Any:
     if not function:
         raise ValueError("write it as MODULE:FUNCTION")
     sys.path.insert(0, os.getcwd())
-    return getattr(importlib.import_module(module), function)
+    dialogue = getattr(importlib.import_module(module), function)
+    if not inspect.isasyncgenfunction(dialogue) and not inspect.iscoroutinefunction(dialogue):
+        raise ValueError(
+            "a dialogue is `async def dialogue(turn)`, with `yield` or `return` for what it says"
+        )
+    return dialogue
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError(text)
+    return port
 
 
 def _show(event: Event) -> None:
     if not isinstance(event, BinaryEvent):
-        print(f"{name_of(event)}: {event!r}", flush=True)
+        print(f"{printable(name_of(event))}: {event!r}", flush=True)

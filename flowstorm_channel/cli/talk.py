@@ -13,7 +13,7 @@ from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlsplit
 
-from flowstorm_channel.cli.terminal import BLUE, DIM, RED, YELLOW, complain, paint
+from flowstorm_channel.cli.terminal import BLUE, DIM, RED, YELLOW, complain, paint, printable
 from flowstorm_channel.client import ClientChannel
 from flowstorm_channel.errors import LocalProtocolError
 from flowstorm_channel.events import (
@@ -29,6 +29,7 @@ from flowstorm_channel.events import (
     SessionStartEvent,
     TurnInterruptedEvent,
 )
+from flowstorm_channel.locales import Locale
 from flowstorm_channel.socket_v1 import SocketV1Client
 from flowstorm_channel.states import State
 from flowstorm_channel.values import ClientConfig, ResponseItem
@@ -58,8 +59,15 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
 
 def _run(chosen: argparse.Namespace) -> int:
     parts = urlsplit(chosen.url)
-    if parts.scheme not in ("ws", "wss") or not parts.netloc:
+    try:
+        usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
         complain(f"{chosen.url}: expected an address such as ws://127.0.0.1:8000/socket")
+        return 2
+    if Locale(chosen.locale).malformed:
+        complain(f"{chosen.locale}: expected a language such as en or cs-CZ")
         return 2
     try:
         from flowstorm_channel.contrib.websockets import async_events
@@ -121,6 +129,8 @@ class _Talk:
             line = self.lines.popleft()
             if line is None or line == "/quit":
                 self.client.close()
+            elif line == "/help":
+                print(paint(_HELP, DIM))
             elif line == "/interrupt":
                 self.client.interrupt()
             else:
@@ -134,7 +144,7 @@ class _Talk:
             case ReadyEvent():
                 self.ready = True
             case RecognizedEvent():
-                print(paint(f"~ {event.text}", DIM))
+                print(paint(f"~ {printable(event.text)}", DIM))
             case ResponseItemEvent():
                 self._show_item(event.response_item)
             case ResponseEvent():
@@ -142,17 +152,19 @@ class _Talk:
                     self._show_item(item)
                 self.client.finish_playback()
             case SessionStartEvent():
-                print(paint(f"session {event.session_id}", DIM))
+                print(paint(f"session {printable(event.session_id)}", DIM))
             case SessionEndEvent():
                 print(paint("the session has ended", DIM))
             case TurnInterruptedEvent():
                 print(paint("(interrupted)", DIM))
             case ErrorEvent():
-                print(paint(f"! {event.text}", RED))
+                print(paint(f"! {printable(event.text)}", RED))
             case FaultEvent():
                 print(paint(f"! the server sent something wrong: {event.error}", RED))
             case ConnectionFailedEvent():
-                complain(f"no connection to {self.client.url}: {event.reason or event.code}")
+                what = "the connection was lost" if self.ready else f"no connection to {self.client.url}"
+                hint = "; is the path right?" if event.code in (403, 404) else ""
+                complain(f"{what}: {printable(event.reason) or event.code}{hint}")
                 if not self.ready or not self.interactive:
                     self.code = 1
                     self.client.close()
@@ -160,10 +172,11 @@ class _Talk:
     def _show_item(self, item: ResponseItem) -> None:
         command = item.command
         if command is not None:
-            print(paint(f"# {command.name} {'' if command.payload is None else command.payload}", YELLOW))
+            payload = "" if command.payload is None else command.payload
+            print(paint(printable(f"# {command.name} {payload}"), YELLOW))
         elif item.plain_text:
-            print(paint("< ", BLUE) + item.plain_text)
+            print(paint("< ", BLUE) + printable(item.plain_text))
         for kind in ("image", "video", "audio"):
             address = getattr(item, kind)
             if address:
-                print(paint(f"  [{kind} {address}]", YELLOW))
+                print(paint(printable(f"  [{kind} {address}]"), YELLOW))

@@ -9,7 +9,7 @@ from typing import Final, TextIO
 from flowstorm_channel.events import Event, UnknownEvent
 from flowstorm_channel.wire import Close, Message, RequestHead, ResponseHead
 
-__all__ = ["BLUE", "BOLD", "DIM", "GREEN", "RED", "YELLOW", "complain", "name_of", "paint"]
+__all__ = ["BLUE", "BOLD", "DIM", "GREEN", "RED", "YELLOW", "complain", "name_of", "paint", "printable"]
 
 BOLD: Final = "1"
 DIM: Final = "2"
@@ -24,6 +24,11 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     stream = sys.stdout if stream is None else stream
     wanted = stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     return f"\x1b[{style}m{text}\x1b[0m" if wanted else text
+
+
+def printable(text: str) -> str:
+    """What a peer said, without what would steer the terminal: control characters become escapes."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def complain(text: str) -> None:

@@ -213,4 +213,5 @@ class _Separators:
 
     def _problem(self, byte: bytes) -> str:
         expected = " or ".join(chr(each) for each in self._expected) or "nothing"
-        return f"not a sequence of JSON objects: {shown(byte)} where {expected} was expected"
+        found = shown(byte.decode("latin-1"))
+        return f"not a sequence of JSON objects: {found} where {expected} was expected"

@@ -25,7 +25,7 @@ from flowstorm_channel.events import (
     InputEvent,
     TurnInterruptedEvent,
 )
-from flowstorm_channel.server import AudioStream, ServerChannel, Turn
+from flowstorm_channel.server import SILENCE, AudioStream, ServerChannel, Turn
 from flowstorm_channel.values import ClientConfig, Input, ResponseItem, TtsType
 from flowstorm_channel.wire import Close, CloseCode, Message
 
@@ -33,6 +33,7 @@ __all__ = ["Driver", "Host", "HostFunctions", "Part", "Sound", "Transport"]
 
 log = logging.getLogger("flowstorm_channel")
 
+_BURST = 16
 _BROKEN = (OSError, RuntimeError)
 """What transports raise when the peer is gone: servers differ in that."""
 
@@ -201,11 +202,17 @@ class Driver:
     # -------------------------------------------------------- the two ends
 
     async def _read(self) -> None:
+        burst = 0
         while (message := await self._receive()) is not None:
             self.channel.receive_data(message)
             self._step()
             if isinstance(message, Close):
                 return
+            burst += 1
+            if burst == _BURST:
+                # A transport that has more at hand need not suspend; the other connections want to live too.
+                burst = 0
+                await asyncio.sleep(0)
             while self.channel.full:
                 self._room.clear()
                 await self._room.wait()
@@ -365,8 +372,11 @@ class Driver:
                     sound.stream.recognized(what, final=final)
         except Exception as error:
             if not (sound.stream.over and isinstance(error, TooLateError)):
-                # The user hears of it as of silence.
                 log.exception("the recogniser failed")
+                if not sound.stream.over:
+                    # For the user it is as if nothing had been heard; so the dialogue gets to say something.
+                    sound.stream.ready()
+                    sound.stream.recognized(SILENCE, final=True)
 
 
 async def _closable(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
