@@ -3,6 +3,7 @@
 import pytest
 
 from flowstorm_channel import (
+    Close,
     ConnectionFailedEvent,
     InitEvent,
     Limits,
@@ -98,4 +99,15 @@ def test_a_cut_without_a_server(clock):
     link.client.open()
     link.cut()
     link.settle()
+    assert link.client.state is State.FAILED
+
+
+def test_a_close_from_nobody(clock):
+    link = joined(clock, lambda: SocketV1Server(clock=clock))
+    link.client.open()
+    link.settle()
+    link.server = None
+    link.to_client.append(Close(1001))
+    link.deliver("client")
+    link.take_events("client")
     assert link.client.state is State.FAILED
