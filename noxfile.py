@@ -34,6 +34,7 @@ def types(session: nox.Session) -> None:
     """Check the types of the package, strictly."""
     session.install("-e", ".[dev]")
     session.run("mypy", "--strict")
+    session.run("mypy", "--strict", "tests/typed_user.py")
 
 
 @nox.session

@@ -323,7 +323,7 @@ SERVER: Table = {
 
 
 def _server_audio(*, duplex: bool) -> AudioTable:
-    ends = dict.fromkeys(
+    ends: dict[str, Audio] = dict.fromkeys(
         (
             *("< InputAudioStreamClose", "< InputAudioStreamCancel", "< SessionEnded", "< fault"),
             *("> Response end", "> SessionEnded", "> Error", "lost", "close"),

@@ -363,7 +363,10 @@ class Location(Value):
         Raises:
             ValueError: `lat` or `lng` is missing, or a part is no finite number.
         """
-        given = dict(part.strip().partition("=")[::2] for part in text.split(",") if part.strip())
+        given = {}
+        for part in text.split(","):
+            key, _, value = part.strip().partition("=")
+            given[key] = value
         try:
             return cls(**{key: float(given[key]) for key in _LOCATION_KEYS if key in given})
         except (TypeError, ValueError) as error:

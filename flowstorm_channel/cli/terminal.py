@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final, TextIO
+from typing import Final
 
 from flowstorm_channel.events import Event, UnknownEvent
 from flowstorm_channel.wire import Close, Message, RequestHead, ResponseHead
@@ -19,10 +19,9 @@ YELLOW: Final = "33"
 BLUE: Final = "36"
 
 
-def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    """The text in a style, when the stream is a terminal that wants colours; see ``NO_COLOR``."""
-    stream = sys.stdout if stream is None else stream
-    wanted = stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+def paint(text: str, style: str) -> str:
+    """The text in a style, when standard output is a terminal that wants colours; see ``NO_COLOR``."""
+    wanted = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     return f"\x1b[{style}m{text}\x1b[0m" if wanted else text
 
 

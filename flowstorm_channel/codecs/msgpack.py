@@ -97,5 +97,5 @@ class MsgpackCodec(Codec[bytes, bytes]):
 
 
 def _pack(plain: dict[str, Any]) -> bytes:
-    packed: bytes = msgpack.packb(plain)
-    return packed
+    packed: Any = msgpack.packb(plain)
+    return bytes(packed)

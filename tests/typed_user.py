@@ -1,0 +1,70 @@
+"""A program of a user who checks types strictly: `.ci/run` has mypy look at it, the tests do not run it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing, closing
+
+from flowstorm_channel import (
+    InitEvent,
+    Input,
+    InputAudioStreamOpenEvent,
+    InputEvent,
+    Limits,
+    RequestHead,
+    ResponseEvent,
+    ResponseItem,
+    SocketV1Client,
+    SocketV1Server,
+    Timeouts,
+    Transcript,
+    Turn,
+)
+from flowstorm_channel.codecs import JsonCodec
+from flowstorm_channel.contrib.asgi import ChannelApp
+from flowstorm_channel.contrib.asyncio import Sound
+from flowstorm_channel.contrib.websockets import async_events, events
+
+
+async def dialogue(turn: Turn) -> AsyncIterator[str | ResponseItem]:
+    yield f"You said {turn.text}"
+    yield ResponseItem(text="A picture", image="/picture.png")
+    turn.finish(session_ended=True)
+
+
+async def recogniser(sound: Sound) -> AsyncIterator[tuple[str, bool]]:
+    async for block in sound:
+        yield f"{len(block)} bytes", True
+
+
+app = ChannelApp(dialogue, recogniser=recogniser, limits=Limits(items=100), timeouts=Timeouts(idle=60.0))
+client = SocketV1Client("ws://127.0.0.1/socket", key="my-app", device_id="kitchen", auto_start=True)
+
+
+def blocking() -> None:
+    with closing(events(client)) as told:
+        for event in told:
+            if isinstance(event, ResponseEvent):
+                client.finish_playback()
+                client.say(event.response.turn_id or "more")
+
+
+async def asynchronous() -> None:
+    async with aclosing(async_events(client)) as told:
+        async for event in told:
+            print(JsonCodec().encode(event))
+
+
+def serve() -> None:
+    server = SocketV1Server(queue_inputs=True)
+    server.receive_data(RequestHead(url="/socket"))
+    for event in server.events():
+        match event:
+            case InitEvent():
+                server.ready()
+            case InputAudioStreamOpenEvent():
+                server.stream.ready()
+                server.stream.recognized(Input(transcript=Transcript(text="hi")), final=True)
+            case InputEvent():
+                server.turn.say(event.input.replace(locale="cs-CZ").text)
+                server.turn.finish(sleep_timeout=30)
