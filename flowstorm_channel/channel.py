@@ -184,7 +184,7 @@ class Channel(ABC):
         self._state = State.CLOSED
         self._audio = Audio.CLOSED
         self._finished = False
-        self._inbox: deque[Message | LimitExceeded] = deque()
+        self._inbox: deque[tuple[Message | LimitExceeded, int]] = deque()
         self._inbox_bytes = 0
         self._heard = False
         self._end: Close | LimitExceeded | None = None
@@ -242,14 +242,14 @@ class Channel(ABC):
         if isinstance(message, bytes):
             bound = max(bound, self.limits.audio_bytes)
         kept: Message | LimitExceeded = message
-        if _size(message) > bound:
-            kept = LimitExceeded(f"a message of more than {bound} bytes")
-        cost = _cost(kept)
+        cost = _cost(message)
+        if cost > bound + _OVERHEAD:
+            kept, cost = LimitExceeded(f"a message of more than {bound} bytes"), _OVERHEAD
         if self._inbox_bytes + cost > self.limits.queued_bytes + bound + _OVERHEAD:
             self._end = LimitExceeded(f"more than {self.limits.queued_bytes} bytes wait to be read")
         else:
             self._inbox_bytes += cost
-            self._inbox.append(kept)
+            self._inbox.append((kept, cost))
 
     def receive_eof(self) -> None:
         """The transport is gone. May be called at any time and more than once."""
@@ -279,7 +279,7 @@ class Channel(ABC):
             if self._decoded and not self._must_wait(self._decoded[0]):
                 self._take(self._decoded.popleft())
             elif self._inbox and not self._decoded:
-                self._open_message(self._inbox.popleft())
+                self._open_message(*self._inbox.popleft())
             elif self._end is not None:
                 end, self._end = self._end, None
                 self._discard_input()
@@ -520,8 +520,8 @@ class Channel(ABC):
 
     # -------------------------------------------------------- inside
 
-    def _open_message(self, message: Message | LimitExceeded) -> None:
-        self._inbox_bytes -= _cost(message)
+    def _open_message(self, message: Message | LimitExceeded, cost: int) -> None:
+        self._inbox_bytes -= cost
         if isinstance(message, LimitExceeded):
             self._fault(message)
         else:
@@ -549,12 +549,11 @@ class Channel(ABC):
 _OVERHEAD = 64
 
 
-def _cost(message: Message | LimitExceeded) -> int:
+def _cost(message: Message) -> int:
     """What keeping a message costs, in bytes: an empty one is not for nothing, and a peer can send many."""
-    return _OVERHEAD if isinstance(message, LimitExceeded) else _size(message) + _OVERHEAD
-
-
-def _size(message: Message) -> int:
-    if isinstance(message, str) and not message.isascii():
-        return len(message.encode(errors="replace"))
-    return len(message) if isinstance(message, (str, bytes)) else 0
+    if isinstance(message, bytes):
+        return len(message) + _OVERHEAD
+    if not isinstance(message, str):
+        return _OVERHEAD
+    size = len(message) if message.isascii() else len(message.encode(errors="replace"))
+    return size + _OVERHEAD

@@ -238,7 +238,7 @@ class Connection:
 
 def _messages(channel: Channel) -> Iterable[Any]:
     yield from (entry.message for entry in channel._outbox)
-    yield from channel._inbox
+    yield from (message for message, _ in channel._inbox)
 
 
 class Walk:
