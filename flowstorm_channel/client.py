@@ -178,6 +178,8 @@ class ClientChannel(Channel):
         self._end_known = False
         self._confirmed = False
         self._inits = 0
+        self._unanswered = 0
+        self._doubtful = False
         self._closed_silently = False
         self._echoes = 0
         self._said_since = False
@@ -469,6 +471,9 @@ class ClientChannel(Channel):
 
     def _on_acknowledgement(self, event: InputAudioStreamOpenEvent, what: str) -> None:
         before = self._audio
+        # It may be that of an opening which we closed before it was acknowledged: nothing on the wire tells.
+        self._doubtful = self._unanswered > 0 and before is Audio.ASKED
+        self._unanswered = max(0, self._unanswered - 1)
         self._advance(what)
         if self._audio is not before:
             self._tell(event)
@@ -599,6 +604,7 @@ class ClientChannel(Channel):
         self._locale = self._agreed.locale
         self._stt_mode = self._agreed.stt_mode
         self.expected_phrases = ()
+        self._settle_mode()
 
     def _introduction(self) -> InitEvent:
         """The Init for a new connection.
@@ -607,7 +613,7 @@ class ClientChannel(Channel):
         connection cannot know them otherwise.
         """
         self._next_init = None
-        self._inits = self._echoes = 0
+        self._inits = self._echoes = self._unanswered = 0
         self._closed_silently = False
         init = self.init
         if self.session_id is not None:
@@ -654,6 +660,12 @@ class ClientChannel(Channel):
         if (self._ends or self._sleeps) and self._allows(f"{what} end"):
             return f"{what} end"
         return what
+
+    def _move(self, trigger: str) -> None:
+        before = self._audio
+        super()._move(trigger)
+        if before is Audio.ASKED and self._audio is Audio.CLOSED:
+            self._unanswered += 1
 
     def _advance(self, what: str) -> None:
         """Go where the tables say, and do what socket-v1.md puts in brackets."""
@@ -710,7 +722,8 @@ class ClientChannel(Channel):
 
         The ends cannot agree on the mode of an opening that crosses the change; of the next one they can.
         """
-        if self._audio is Audio.ASKED and self._duplex is not (self._stt_mode is SttMode.DUPLEX):
+        crossing = self._audio is Audio.ASKED or (self._audio is Audio.OPEN and self._doubtful)
+        if crossing and self._duplex is not (self._stt_mode is SttMode.DUPLEX):
             self._close_stream()
             self._settle_mode()
             if self._allows("> InputAudioStreamOpen"):
