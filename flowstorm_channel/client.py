@@ -472,7 +472,7 @@ class ClientChannel(Channel):
     def _on_acknowledgement(self, event: InputAudioStreamOpenEvent, what: str) -> None:
         before = self._audio
         # It may be that of an opening which we closed before it was acknowledged: nothing on the wire tells.
-        self._doubtful = self._unanswered > 0 and before is Audio.ASKED
+        self._doubtful = self._unanswered > 0
         self._unanswered = max(0, self._unanswered - 1)
         self._advance(what)
         if self._audio is not before:

@@ -31,8 +31,8 @@ from flowstorm_channel.wire import Close, CloseCode, Message, RequestHead, Respo
 
 __all__ = ["async_events", "events"]
 
-# A server may accept and close at once; on Python 3.10 the time-out of asyncio is no OSError; and the blocking
-# connection can trip over an assertion of its own when a server talks nonsense and hangs up.
+# A server may accept and close at once; on Python 3.10 the time-out of asyncio is no OSError; and the
+# blocking connection can trip over an assertion of its own when a server talks nonsense and hangs up.
 _FAILURES = (OSError, InvalidHandshake, ConnectionClosed, asyncio.TimeoutError, AssertionError)
 
 
