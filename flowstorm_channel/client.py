@@ -411,14 +411,15 @@ class ClientChannel(Channel):
         self._tell(event, turn)
 
     def _on_session_end(self, event: SessionEndEvent) -> None:
-        overtaken = self._echoes > 0 and self._said_since
+        echo = self._echoes > 0
         self._echoes = max(0, self._echoes - 1)
-        if overtaken:
-            # The echo of our own: what was said after it begins another session.
+        if echo and (self._said_since or self._end_known):
+            # The echo of our own, and no news: it ends nothing but the stream. What was said after our
+            # SessionEnded begins another session.
             if not self._end_known:
                 self._drop_session()
                 self._end_known = True
-            self._advance("< SessionEnded overtaken")
+            self._advance("< SessionEnded echoed")
         elif self._end_known:
             self._advance("< SessionEnded known")
         else:

@@ -13,8 +13,8 @@ A trigger is a text:
   ``interim``, ``final`` of a Recognized; ``empty`` of a binary frame, which is a keep-alive;
   ``stale``: it belongs to a turn that was interrupted (D-35);
   ``idle``: nothing is left to play, so that the client leaves Responding at once (D-25, D-40);
-  ``end``: the session has ended or sleeps; ``known``: its end is no news (D-52); ``overtaken``: the end was
-  this end's own wish, and it has said something since;
+  ``end``: the session has ended or sleeps; ``known``: its end is no news (D-52); ``echoed``: the end was
+  this end's own wish, and no news;
   ``pausing``: the client was told to pause when it is interrupted; ``asleep``: a turn that the server began
   is taken back before the client, whose session sleeps, has heard of it.
 
@@ -127,7 +127,7 @@ def legal(row: Mapping[str, object], way: str = "") -> list[str]:
     return list(found)
 
 
-_MACHINE_ONLY = frozenset({"stale", "idle", "end", "known", "overtaken", "pausing", "asleep"})
+_MACHINE_ONLY = frozenset({"stale", "idle", "end", "known", "echoed", "pausing", "asleep"})
 
 
 def _to(state: State, *triggers: str) -> dict[str, State]:
@@ -163,7 +163,7 @@ def _client(state: State, row: Mapping[str, State]) -> dict[str, State]:
     return {
         **_stay(state, "> Log", "> Vote", "> SessionEnded", "> Init", "> Unknown", "> Binary empty"),
         **_stay(state, "< Ready", "< SessionStarted", "< Unknown", "< Binary empty"),
-        **_stay(state, "< SessionEnded known", "< SessionEnded overtaken"),
+        **_stay(state, "< SessionEnded known", "< SessionEnded echoed"),
         **_stay(state, "< InputAudioStreamOpen", "< Recognized interim", "< Recognized final stale"),
         **_stay(state, *_STALE),
         **row,
@@ -254,7 +254,7 @@ CLIENT_DUPLEX: Table = {
 _STREAM_ENDS = dict.fromkeys(
     (
         *("> InputAudioStreamClose", "> InputAudioStreamCancel"),
-        *("< Response end", "< Response stale end", "< SessionEnded", "< SessionEnded overtaken"),
+        *("< Response end", "< Response stale end", "< SessionEnded", "< SessionEnded echoed"),
         *("asleep", "< Error", "lost", "close"),
     ),
     Audio.CLOSED,
