@@ -504,10 +504,10 @@ class Channel(ABC):
                 f"{self._outbox_bytes} bytes wait to be sent already", legal=("data_to_send()",)
             )
 
-    def _illegal(self, what: str, way: str = ">") -> LocalProtocolError:
+    def _illegal(self, what: str) -> LocalProtocolError:
         return LocalProtocolError(
             f"{what} is not legal in {self._state.value}",
-            legal=legal(self._rules.table[self._state], way) or self.FIRST,
+            legal=legal(self._rules.table[self._state], ">") or self.FIRST,
         )
 
     def _finish(self, code: int, reason: str) -> None:
@@ -533,9 +533,9 @@ class Channel(ABC):
 
     def _expire(self) -> bool:
         """Let the earliest deadline that is due happen; whether there was one."""
-        if self._heard:
-            self._heard = False
+        if self._heard and "idle" in self._due:
             self._start("received")
+        self._heard = False
         now = self._clock()
         due = [(when, self._rules.rank[name], name) for name, when in self._due.items() if when <= now]
         if not due:

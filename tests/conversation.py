@@ -11,8 +11,11 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 from flowstorm_channel.channel import Channel
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec
+from flowstorm_channel.errors import LocalProtocolError
 from flowstorm_channel.events import (
     BinaryEvent,
     ClosedEvent,
@@ -228,9 +231,26 @@ class Host:
         self.step()
         self.events, self.frames = [], []
 
+    def everything(self) -> tuple[object, ...]:
+        """All of this end that a refused call, or a word without effect, must leave alone."""
+        raise NotImplementedError
+
     def due_in(self) -> float | None:
         due = self.channel.next_deadline()
         return None if due is None else due - self.clock.now
+
+
+def refused(host: Host, call: Callable[[], object], error: type = LocalProtocolError) -> None:
+    """The call raises, says what is legal instead, and changes nothing."""
+    before = host.everything()
+    with pytest.raises(error) as caught:
+        call()
+    assert type(caught.value) is error
+    if error is LocalProtocolError:
+        assert caught.value.legal
+    assert host.everything() == before
+    assert host.told() == []
+    assert host.sent() == []
 
 
 class ServerHost(Host):
@@ -252,14 +272,16 @@ class ServerHost(Host):
             if self.on_event is not None:
                 self.on_event(event)
 
+    def everything(self) -> tuple[object, ...]:
+        end = self.server
+        return end.state, end.audio, end.session_id, end.next_deadline(), end.init, end.dropped
+
     @property
     def turn(self) -> Turn:
-        assert self.server.turn is not None
         return self.server.turn
 
     @property
     def stream(self) -> AudioStream:
-        assert self.server.stream is not None
         return self.server.stream
 
     def listen(self) -> AudioStream:
@@ -321,6 +343,10 @@ class ClientHost(Host):
             **settings,
             **kw,
         )
+
+    def everything(self) -> tuple[object, ...]:
+        end = self.client
+        return end.state, end.audio, end.session_id, end.next_deadline(), end._turn, end.init
 
     def connect(self, *headers: tuple[str, str]) -> ClientHost:
         self.client.open()

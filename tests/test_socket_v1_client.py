@@ -67,6 +67,7 @@ from tests.conversation import (
     item,
     lines,
     recognized,
+    refused,
     request,
     response,
     said,
@@ -83,30 +84,11 @@ DUPLEX = ClientConfig(send_response_items=True, stt_interim_results=True, stt_mo
 INTERIM, FINAL = recognized(final=False), recognized(final=True)
 
 
-def everything(host: ClientHost) -> tuple[object, ...]:
-    """All of a client that a word without effect must leave alone."""
-    client = host.client
-    return client.state, client.audio, client.session_id, client.next_deadline(), client._turn, client.init
-
-
-def refused(host: ClientHost, call: Callable[[], object], error: type = LocalProtocolError) -> None:
-    """The call raises, says what is legal instead, and changes nothing."""
-    before = everything(host)
-    with pytest.raises(error) as caught:
-        call()
-    assert type(caught.value) is error
-    if error is LocalProtocolError:
-        assert caught.value.legal
-    assert everything(host) == before
-    assert host.told() == []
-    assert host.sent() == []
-
-
 def ignored(host: ClientHost, call: Callable[[], object]) -> None:
     """The call does nothing, and says nothing."""
-    before = everything(host)
+    before = host.everything()
     call()
-    assert everything(host) == before
+    assert host.everything() == before
     assert (host.told(), host.sent()) == ([], [])
 
 
@@ -645,7 +627,7 @@ def test_what_is_said_carries_who_and_where() -> None:
 @pytest.mark.parametrize("state", CONVERSING)
 def test_logs_votes_and_the_like_change_nothing(state: State) -> None:
     host = client_in(state)
-    before = everything(host)
+    before = host.everything()
     host.client.log(LogEntry(text="a"))
     host.client.send(VoteEvent(vote=-1))
     host.client.send(SessionEndEvent())
@@ -653,7 +635,7 @@ def test_logs_votes_and_the_like_change_nothing(state: State) -> None:
     host.client.send(BinaryEvent(data=b""))
     host.client.send(host.client.init)
     assert host.sent() == ["Log", "Vote", "SessionEnded", "Novelty", "keep-alive", "Init"]
-    assert (everything(host), host.told()) == (before, [])
+    assert (host.everything(), host.told()) == (before, [])
 
 
 def test_a_vote_names_the_turn() -> None:
@@ -1870,8 +1852,8 @@ def test_an_input_that_cannot_be_encoded_changes_nothing() -> None:
     attributes: dict[str, list[object]] = {"a": []}
     event = InputEvent(input=Input(attributes=attributes))
     event.input.attributes["a"].append(object())
-    before = everything(host)
+    before = host.everything()
     with pytest.raises(LocalProtocolError, match="cannot be sent"):
         host.client.send(event)
-    assert everything(host) == before
+    assert host.everything() == before
     assert not host.client.turn.over

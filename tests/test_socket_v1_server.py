@@ -56,6 +56,7 @@ from tests.conversation import (
     item,
     lines,
     recognized,
+    refused,
     request,
     response,
     said,
@@ -70,25 +71,6 @@ PROCESSING, RESPONDING = State.PROCESSING, State.RESPONDING
 CONVERSING = (SLEEPING, LISTENING, PROCESSING, RESPONDING)
 IN_A_TURN = (PROCESSING, RESPONDING)
 DUPLEX = {"sttMode": "Duplex"}
-
-
-def everything(host: ServerHost) -> tuple[object, ...]:
-    """All of a server that a refused call must leave alone."""
-    server = host.server
-    return server.state, server.audio, server.session_id, server.next_deadline(), server.init, server.dropped
-
-
-def refused(host: ServerHost, call: Callable[[], object], error: type = LocalProtocolError) -> None:
-    """The call raises, says what is legal instead, and changes nothing."""
-    before = everything(host)
-    with pytest.raises(error) as caught:
-        call()
-    assert type(caught.value) is error
-    if error is LocalProtocolError:
-        assert caught.value.legal
-    assert everything(host) == before
-    assert host.told() == []
-    assert host.sent() == []
 
 
 def speak(host: ServerHost) -> Turn:

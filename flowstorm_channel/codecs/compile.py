@@ -52,7 +52,7 @@ from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.codecs.scalars import read_bytes, read_time, to_base64, write_time
 from flowstorm_channel.codecs.settings import DEFAULTS_OF_THE_CODEC, Settings
 from flowstorm_channel.codecs.trees import plain_of, text_of
-from flowstorm_channel.locales import check_zone, locale_from_wire
+from flowstorm_channel.locales import check_zone, locale_from_wire, locale_to_wire
 from flowstorm_channel.schema import Kind, Member, Shape, members
 from flowstorm_channel.values import LogEntry
 from flowstorm_channel.zone_names import ZONE_NAMES
@@ -368,7 +368,8 @@ def _text_of_value(shape: Shape, value: str, names: dict[str, Any]) -> str:
     if kind is Kind.BOOLEAN:
         return f'{{"true" if {value} else "false"}}'
     if kind is Kind.LOCALE:
-        return f'"{{{value}.replace("-", "_")}}"'
+        names["locale_to_wire"] = locale_to_wire
+        return f'"{{locale_to_wire({value})}}"'
     if kind is Kind.ZONE:
         return f'"{{{value}}}"'
     if kind is Kind.ENUM:
@@ -434,7 +435,8 @@ def _plain_value(shape: Shape, value: str, names: dict[str, Any]) -> str:
     if kind in (Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.ZONE, Kind.BYTES):
         return value
     if kind is Kind.LOCALE:
-        return f'{value}.replace("-", "_")'
+        names["locale_to_wire"] = locale_to_wire
+        return f"locale_to_wire({value})"
     if kind is Kind.ENUM:
         return f"{value}._value_"
     if kind is Kind.TIME:

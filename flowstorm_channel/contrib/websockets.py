@@ -59,23 +59,15 @@ def events(client: ClientChannel, **options: Any) -> Generator[Event, None, None
                 for message in client.data_to_send():
                     if isinstance(message, RequestHead):
                         connected = True
-                        try:
-                            connecting = connect_sync(message.url, **_options(client, message, options))
-                            socket = line.enter_context(connecting)
-                        except _FAILURES as error:
-                            client.receive_data(_refusal(error))
-                        else:
-                            client.receive_data(_accepted(socket.subprotocol))
+                        socket = _dial(client, message, options, line)
                     elif socket is not None:
-                        try:
+                        with suppress(ConnectionClosed):  # the next receipt says so
                             if isinstance(message, Close):
                                 socket.close(message.code, message.reason)
                                 line.close()
                                 socket = None
                             elif isinstance(message, (str, bytes)):
                                 socket.send(message)
-                        except ConnectionClosed:
-                            pass  # the next receipt says so
                 if connected:
                     continue
                 wait = client.timeout()
@@ -95,6 +87,19 @@ def events(client: ClientChannel, **options: Any) -> Generator[Event, None, None
         finally:
             if socket is not None:
                 socket.close(CloseCode.GOING_AWAY)
+
+
+def _dial(
+    client: ClientChannel, head: RequestHead, options: dict[str, Any], line: ExitStack
+) -> SyncConnection | None:
+    """Open a blocking connection, which the stack will close, and tell the client how that went."""
+    try:
+        socket: SyncConnection = line.enter_context(connect_sync(head.url, **_options(client, head, options)))
+    except _FAILURES as error:
+        client.receive_data(_refusal(error))
+        return None
+    client.receive_data(_accepted(socket.subprotocol))
+    return socket
 
 
 async def async_events(client: ClientChannel, **options: Any) -> AsyncGenerator[Event, None]:
