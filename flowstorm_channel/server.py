@@ -30,7 +30,7 @@ from flowstorm_channel.events import (
     TurnInterruptedEvent,
     UnknownEvent,
 )
-from flowstorm_channel.sessions import uuid4_text, well_formed
+from flowstorm_channel.sessions import Session, uuid4_text, well_formed
 from flowstorm_channel.states import (
     SERVER,
     SERVER_AUDIO,
@@ -92,7 +92,7 @@ class Turn:
     on the wire (D-38).
     """
 
-    __slots__ = ("_channel", "_items", "_seen", "init", "input", "number", "over", "request", "session_id")
+    __slots__ = ("_channel", "_items", "_seen", "_session", "init", "input", "number", "over", "request")
 
     def __init__(
         self,
@@ -100,20 +100,19 @@ class Turn:
         number: int,
         input: Input | None,  # noqa: A002
         request: Request | None,
-        session_id: str,
+        session: Session | None,
         init: InitEvent,
     ) -> None:
         self._channel = channel
         self._items: list[ResponseItem] = []
         self._seen = False
+        self._session = session
         self.number = number
         """Counts the turns of this channel from 1; for logs and recordings."""
         self.input = input
         """What the user said; None when the server began the turn."""
         self.request = request
         """The Request the input came in, of an old client; the host checks what is in it (D-61)."""
-        self.session_id = session_id
-        """Of the session the turn belongs to."""
         self.init = init
         """Who speaks, and what the client wants."""
         self.over = False
@@ -121,6 +120,22 @@ class Turn:
 
     def __repr__(self) -> str:
         return f"<Turn {self.number} {self.text!r}{' over' if self.over else ''}>"
+
+    @property
+    def session(self) -> Session:
+        """The session that the turn belongs to: what the dialogue wants to remember goes into its `data`.
+
+        Raises:
+            LocalProtocolError: there is none yet: the server began the turn, and has said nothing.
+        """
+        if self._session is None:
+            raise LocalProtocolError("the session has not begun yet", legal=("say()", "finish()"))
+        return self._session
+
+    @property
+    def session_id(self) -> str:
+        """Of the session the turn belongs to; empty when it has not begun yet."""
+        return "" if self._session is None else self._session.session_id
 
     @property
     def text(self) -> str:
@@ -287,8 +302,8 @@ class ServerChannel(Channel):
         **kw: Unpack[ChannelOptions],
     ) -> None:
         super().__init__(**kw)
-        self.session_id: str | None = None
-        """Of the session in force."""
+        self.session: Session | None = None
+        """The session in force."""
         self._turn: Turn | None = None
         self._stream: AudioStream | None = None
         self._init = _NOBODY
@@ -300,10 +315,12 @@ class ServerChannel(Channel):
         self._proposed: str | None = None
         self._announcement: Entry | None = None
         self._malformed: tuple[str, str] | None = None
-        self._locale: str | None = None
-        self._stt_mode: SttMode | None = None
-        self._expected_phrases: tuple[ExpectedPhrase, ...] = ()
         self._sleep_timeout = 0
+
+    @property
+    def session_id(self) -> str | None:
+        """Of the session in force."""
+        return None if self.session is None else self.session.session_id
 
     @property
     def init(self) -> InitEvent | None:
@@ -345,8 +362,8 @@ class ServerChannel(Channel):
         if not isinstance(self._question, InitEvent):
             raise self._illegal("Ready without an Init that waits for it")
         self._init, self._question = self._question, None
-        self._locale = self._stt_mode = None
-        self._expected_phrases = ()
+        if self.session is not None:
+            self.session.reset()
         self._move("> Ready")
         self._write(ReadyEvent())
         self._notify()
@@ -402,9 +419,8 @@ class ServerChannel(Channel):
             raise TooLateError("no session is about to be announced")
         if self._malformed is not None and self._malformed[1] == self.session_id:
             self._malformed = (self._malformed[0], session_id)
-        self.session_id = session_id
-        if self._running is not None:
-            self._running.session_id = session_id
+        if self.session is not None:
+            self.session.session_id = session_id
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Close the transport, after what is queued has gone out. A second time it does nothing.
@@ -468,9 +484,7 @@ class ServerChannel(Channel):
         if event.session_id is not None and well_formed(event.session_id):
             self._proposed = event.session_id
         if before is Audio.CLOSED:
-            stream = AudioStream(self, self._stream_config(), self._expected_phrases)
-            self._listening = stream
-            self._tell(event, stream)
+            self._tell(event, self._new_stream())
 
     def _on_session_end(self, what: str, event: SessionEndEvent) -> None:
         self._cut("session ended", Response(session_ended=True))
@@ -564,11 +578,13 @@ class ServerChannel(Channel):
         for item in singly:
             self._write(ResponseItemEvent(response_item=item), turn)
         self._put(message)
+        session = turn.session
         if response.locale is not None:
-            self._locale = response.locale
+            session.locale = response.locale
         if response.stt_mode is not None:
-            self._stt_mode = response.stt_mode
-        self._expected_phrases = response.expected_phrases
+            session.stt_mode = response.stt_mode
+        session.expected_phrases = response.expected_phrases
+        session.asleep = sleeps
         self._retire(turn)
         self._advance("> Response end" if ends or sleeps else "> Response")
         if ends:
@@ -673,9 +689,21 @@ class ServerChannel(Channel):
 
     def _new_turn(self, said: Input | None, request: Request | None) -> Turn:
         self._turns += 1
-        turn = Turn(self, self._turns, said, request, self.session_id or "", self._init)
+        turn = Turn(self, self._turns, said, request, self.session, self._init)
+        if self.session is not None:
+            self._wake(self.session)
         self._running = turn
         return turn
+
+    def _wake(self, session: Session) -> None:
+        """A turn of the session begins."""
+        session.turns += 1
+        session.asleep = False
+
+    def _new_stream(self) -> AudioStream:
+        phrases = () if self.session is None else self.session.expected_phrases
+        self._listening = AudioStream(self, self._stream_config(), phrases)
+        return self._listening
 
     def _retire(self, turn: Turn) -> None:
         turn.over = True
@@ -713,12 +741,15 @@ class ServerChannel(Channel):
 
     def _begin_session(self) -> None:
         """*begin* of socket-v1.md: the id in force, else the one proposed, else a new one (D-04)."""
-        if self.session_id is None:
-            self.session_id = self._proposed or self._make_id()
-            self._proposed = None
-            self._announcement = self._write(SessionStartEvent(session_id=self.session_id))
-            if self._running is not None:
-                self._running.session_id = self.session_id
+        if self.session is not None:
+            return
+        session_id = self._proposed or self._make_id()
+        self._proposed = None
+        self.session = Session(session_id=session_id, key=self._init.key, device_id=self._init.device_id)
+        self._announcement = self._write(SessionStartEvent(session_id=session_id))
+        if self._running is not None:
+            self._running._session = self.session
+            self._wake(self.session)
 
     def _adopt(self, proposed: str) -> None:
         """A Request names its session: another than the one in force begins anew (D-04, D-58, D-80)."""
@@ -727,14 +758,15 @@ class ServerChannel(Channel):
                 self._malformed = (proposed, self._make_id())
             proposed = self._malformed[1]
         if proposed != self.session_id:
-            if self.session_id is not None:
+            if self.session is not None:
                 self._clear_session()
             self._proposed = proposed
 
     def _clear_session(self) -> None:
-        self.session_id = self._announcement = self._proposed = None
-        self._locale = self._stt_mode = None
-        self._expected_phrases = ()
+        """The session is over, if there is one."""
+        if self.session is not None:
+            self.session.end()
+        self.session = self._announcement = self._proposed = None
 
     def _outgoing(self, response: Response, **changes: Any) -> Response:
         """A Response as it goes out: clients go wrong without its locale (D-07, D-62)."""
@@ -743,14 +775,16 @@ class ServerChannel(Channel):
         return response.replace(**changes) if changes else response
 
     def _spoken_locale(self) -> str:
-        return self._locale or self._config().locale
+        named = None if self.session is None else self.session.locale
+        return named or self._config().locale
 
     def _config(self) -> ClientConfig:
         return self._init.config
 
     def _stream_config(self) -> ClientConfig:
         config = self._config()
-        return config.replace(locale=self._spoken_locale(), stt_mode=self._stt_mode or config.stt_mode)
+        named = None if self.session is None else self.session.stt_mode
+        return config.replace(locale=self._spoken_locale(), stt_mode=named or config.stt_mode)
 
     def _input(self, text: str, config: ClientConfig) -> Input:
         return Input(locale=config.locale, zone_id=config.zone_id, transcript=Transcript(text=text))
