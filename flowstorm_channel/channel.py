@@ -61,6 +61,12 @@ class Timeouts:
         lost: client; until an outage is announced (D-16).
         answer: client; for a part or the Response, before turns are given up (D-36).
         keep_alive: client; between the empty binary frames it sends (D-15).
+        body: V2 server; for the next piece of a request's body.
+        second_put: V2 server; for the audio of the PUT before it to end (D-68).
+        recording: V2 server; for a final result, after the end of a recording.
+        drain: V2 server; for the end of a request's body, after its response.
+        get: V2 server; for the PUT that a GET is to read for (D-69).
+        get_again: V2 client; between two requests for interim results.
     """
 
     init: float | None = attrs.field(default=30.0, validator=_seconds)
@@ -71,6 +77,12 @@ class Timeouts:
     lost: float | None = attrs.field(default=20.0, validator=_seconds)
     answer: float | None = attrs.field(default=15.0, validator=_seconds)
     keep_alive: float | None = attrs.field(default=None, validator=_seconds)
+    body: float | None = attrs.field(default=30.0, validator=_seconds)
+    second_put: float | None = attrs.field(default=1.0, validator=_seconds)
+    recording: float | None = attrs.field(default=30.0, validator=_seconds)
+    drain: float | None = attrs.field(default=5.0, validator=_seconds)
+    get: float | None = attrs.field(default=30.0, validator=_seconds)
+    get_again: float | None = attrs.field(default=1.0, validator=_seconds)
 
 
 DEFAULT_TIMEOUTS = Timeouts()
@@ -109,6 +121,7 @@ class Rules:
         self.table = table
         self.deadlines = {each.name: each for each in deadlines}
         self.rank = {each.name: rank for rank, each in enumerate(deadlines)}
+        self.restarted_by_receipt = [each.name for each in deadlines if "received" in each.starts]
         self.plans: Mapping[tuple[State, Audio, str], Plan] = {
             (state, heard, trigger): self._plan(state, heard, trigger, after, audio)
             for state, row in table.items()
@@ -238,9 +251,7 @@ class Channel(ABC):
         if isinstance(message, Close):
             self._end = message
             return
-        bound = self.limits.message_bytes
-        if isinstance(message, bytes):
-            bound = max(bound, self.limits.audio_bytes)
+        bound = self._largest(message)
         kept: Message | LimitExceeded = message
         cost = _cost(message)
         if cost > bound + _OVERHEAD:
@@ -378,6 +389,11 @@ class Channel(ABC):
         """Whether there is a transport that can bring something."""
         return True
 
+    def _largest(self, message: Message) -> int:
+        """How many bytes a message may have."""
+        largest = self.limits.message_bytes
+        return max(largest, self.limits.audio_bytes) if isinstance(message, bytes) else largest
+
     @abstractmethod
     def _check_message(self, message: Message) -> None:
         """Raise LocalProtocolError when this channel's transport cannot bring such a message."""
@@ -437,7 +453,7 @@ class Channel(ABC):
     def _tell(self, event: Event, handle: object = None) -> None:
         self._told.append((event, handle))
 
-    def _write(self, event: Event, turn: object = None) -> Entry:
+    def _write(self, event: Event, turn: object = None) -> Entry | None:
         """Put an event into the outbox, with the turn whose interruption withdraws it."""
         return self._put(self._encode(event), turn)
 
@@ -533,9 +549,11 @@ class Channel(ABC):
 
     def _expire(self) -> bool:
         """Let the earliest deadline that is due happen; whether there was one."""
-        if self._heard and "idle" in self._due:
-            self._start("received")
-        self._heard = False
+        if self._heard:
+            self._heard = False
+            for name in self._rules.restarted_by_receipt:
+                if name in self._due:
+                    self._arm(name)
         now = self._clock()
         due = [(when, self._rules.rank[name], name) for name, when in self._due.items() if when <= now]
         if not due:

@@ -33,6 +33,7 @@ __all__ = [
     "InputStreamCloseEvent",
     "LocalEvent",
     "LogEvent",
+    "Need",
     "ReadyEvent",
     "RecognizedEvent",
     "RecognizedInputEvent",
@@ -41,8 +42,10 @@ __all__ = [
     "ResponseItemEvent",
     "SessionEndEvent",
     "SessionExpiredEvent",
+    "SessionNeed",
     "SessionStartEvent",
     "Side",
+    "StoreNeed",
     "TurnInterruptedEvent",
     "UnknownEvent",
     "Version",
@@ -162,6 +165,11 @@ class RecognizedInputEvent(Event):
 
     input: Input = member(doc="what was recognised")
     is_final: bool = member(default=False, doc="nothing more will be recognised of this utterance")
+
+    @property
+    def text(self) -> str:
+        """What was recognised, as a `RecognizedEvent` has it."""
+        return self.input.transcript.text
 
 
 @wire_class
@@ -417,6 +425,48 @@ class DtmfEvent(LocalEvent):
 
     digit: str
     track: str = ""
+
+
+# ------------------------------------------------------------ what a machine needs of its host
+
+
+@attrs.frozen(kw_only=True)
+class Need(LocalEvent):
+    """The machine stands still until the host has answered with `ServerChannel.provide(need, value)`."""
+
+
+@attrs.frozen(kw_only=True)
+class SessionNeed(Need):
+    """Load a session. Answer with its snapshot, or None when there is none under that id.
+
+    Args:
+        session_id: of the session; well-formed.
+        key: of the application that asks for it.
+        device_id: of the device that asks for it.
+        begins: a turn of it begins: nobody else may begin one before it is stored again, or let go. Else it
+            is only looked at.
+    """
+
+    session_id: str
+    key: str
+    device_id: str
+    begins: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class StoreNeed(Need):
+    """Store a session; the turn's Response waits for it. Answer with the snapshot once it is stored, None
+    when somebody else has taken the session meanwhile.
+
+    Args:
+        session_id: of the session.
+        snapshot: all of it.
+        keep_for: seconds for which it is to be kept.
+    """
+
+    session_id: str
+    snapshot: bytes = attrs.field(repr=lambda data: f"{len(data)} bytes")
+    keep_for: float
 
 
 # ------------------------------------------------------------ names on the wire

@@ -29,6 +29,9 @@ class Limits:
         log_entries: entries of one Log event, logs of one Response.
         queued_bytes: what waits in a machine, in bytes and 64 more for each message: received and not yet
             told, and, counted apart, queued and not yet taken by `data_to_send()`.
+        header_bytes: the headers of an HTTP message and its address, in bytes.
+        header_value_bytes: one header's value, or the address, in bytes.
+        body_bytes: the body of an HTTP message, in bytes.
     """
 
     message_bytes: int = attrs.field(default=1024 * 1024, validator=_positive)
@@ -38,6 +41,9 @@ class Limits:
     string_bytes: int = attrs.field(default=256 * 1024, validator=_positive)
     log_entries: int = attrs.field(default=1_000, validator=_positive)
     queued_bytes: int = attrs.field(default=4 * 1024 * 1024, validator=_positive)
+    header_bytes: int = attrs.field(default=16 * 1024, validator=_positive)
+    header_value_bytes: int = attrs.field(default=4 * 1024, validator=_positive)
+    body_bytes: int = attrs.field(default=32 * 1024 * 1024, validator=_positive)
 
 
 DEFAULT_LIMITS = Limits()

@@ -19,6 +19,7 @@ from flowstorm_channel.events import (
     InitEvent,
     InputAudioStreamOpenEvent,
     InputEvent,
+    Need,
     ReadyEvent,
     RecognizedInputEvent,
     RequestEvent,
@@ -48,10 +49,11 @@ from flowstorm_channel.values import (
     Request,
     Response,
     ResponseItem,
+    SttEncoding,
     SttMode,
     Transcript,
 )
-from flowstorm_channel.wire import Close, CloseCode
+from flowstorm_channel.wire import Close, CloseCode, Message
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -205,12 +207,18 @@ class Turn:
 class AudioStream:
     """The user's audio, from the client's InputAudioStreamOpen on; `TooLateError` once it is over (D-44)."""
 
-    __slots__ = ("_channel", "config", "expected_phrases", "over")
+    __slots__ = ("_channel", "config", "encoding", "expected_phrases", "media_type", "model", "over")
 
     def __init__(
         self, channel: ServerChannel, config: ClientConfig, expected_phrases: tuple[ExpectedPhrase, ...]
     ) -> None:
         self._channel = channel
+        self.encoding = SttEncoding.LINEAR16
+        """Of the samples."""
+        self.model: str | None = None
+        """The recogniser that the client wants, by name, when it wants one."""
+        self.media_type: str | None = None
+        """Of the body that the audio comes in, such as ``audio/wav``; None for blocks of bare samples."""
         self.config = config
         """The client's, with the language and mode that the last Response set (D-62)."""
         self.expected_phrases = expected_phrases
@@ -290,6 +298,8 @@ class ServerChannel(Channel):
         kw: see `Channel`.
     """
 
+    LIVE: ClassVar[bool] = True
+    """Audio comes as it is spoken, and cannot be made to wait."""
     RULES: ClassVar[Rules] = Rules(SERVER, SERVER_AUDIO, SERVER_DEADLINES)
     FIRST: ClassVar[tuple[str, ...]] = ("receive_data(RequestHead)",)
     DUPLEX_RULES: ClassVar[Rules] = Rules(SERVER, SERVER_DUPLEX_AUDIO, SERVER_DEADLINES)
@@ -368,12 +378,13 @@ class ServerChannel(Channel):
         self._write(ReadyEvent())
         self._notify()
 
-    def fail(self, text: str, *, source: str | None = None) -> None:
+    def fail(self, text: str, *, source: str | None = None, status: int | None = None) -> None:  # noqa: ARG002
         """Refuse the Init that was told last; else report an error that the session does not survive (D-11).
 
         Args:
             text: for the user.
             source: where the error comes from.
+            status: of the refusal, on HTTP; a WebSocket has none.
 
         Raises:
             LocalProtocolError: there is nothing to fail yet.
@@ -385,6 +396,32 @@ class ServerChannel(Channel):
         self._question = None
         self._break("> Error", "error", ErrorEvent(text=text, source=source))
         self._notify()
+
+    def provide(self, need: Need, value: bytes | None) -> None:
+        """Answer a `Need`: the machine goes on.
+
+        Args:
+            need: that was told last.
+            value: what is needed; None: it cannot be had. What went wrong is reported with `fail`.
+
+        Raises:
+            LocalProtocolError: nothing of the kind waits for an answer.
+            TooLateError: the client is gone.
+        """
+        self._check_not_closed()
+        if self._question is not need:
+            raise self._illegal("provide() of what is not needed")
+        self._question = None
+        self._provided(need, value)
+        self._call_host()
+
+    def give_way(self) -> None:
+        """Somebody else wants the session: a turn that runs is interrupted, as by another input (D-68).
+
+        Without a turn, with queued inputs, and once it is too late, it does nothing.
+        """
+        if self._running is not None and not self._queue_inputs:
+            self._interrupt("input")
 
     def begin(self) -> Turn:
         """Begin a turn that nobody asked for (D-29). Nothing goes out before its first part.
@@ -537,6 +574,14 @@ class ServerChannel(Channel):
                     legal=("ReadyEvent", "ErrorEvent", "SessionEndEvent", "UnknownEvent"),
                 )
 
+    def _ask(self, need: Need) -> None:
+        """Stand still until the host has answered."""
+        self._question = need
+        self._tell(need)
+
+    def _provided(self, need: Need, value: bytes | None) -> None:
+        """The host has answered."""
+
     def _respond(self, turn: Turn, event: ResponseItemEvent | ResponseEvent | BinaryEvent) -> None:
         if not isinstance(event, ResponseEvent):  # there is one to a turn, and it must be possible to end it
             self._check_room()
@@ -577,7 +622,7 @@ class ServerChannel(Channel):
         self._begin_session()
         for item in singly:
             self._write(ResponseItemEvent(response_item=item), turn)
-        self._put(message)
+        self._put_last(message)
         session = turn.session
         if response.locale is not None:
             session.locale = response.locale
@@ -728,14 +773,18 @@ class ServerChannel(Channel):
         self._close_turn(turn, reason)
         known = turn.input is not None or turn._seen
         if known:
-            self._write(ResponseEvent(response=self._outgoing(response)))
+            self._put_last(self._encode(ResponseEvent(response=self._outgoing(response))))
         return known
+
+    def _put_last(self, message: Message) -> None:
+        """Put out what ends a turn."""
+        self._put(message)
 
     def _break(self, what: str, reason: str, error: ErrorEvent) -> None:
         """An Error: it closes the turn, the session and the stream (D-11, D-54)."""
         if self._running is not None:
             self._close_turn(self._running, reason)
-        self._write(error)
+        self._put_last(self._encode(error))
         self._clear_session()
         self._advance(what)
 

@@ -33,7 +33,7 @@ VERSION = 1
 
 @wire_class
 class _Snapshot(Value):
-    """The form of a snapshot. A member that is added later has a default, so that older ones stay readable."""
+    """The form of a snapshot. What is added later has a default, so that older ones stay readable."""
 
     version: int = member()
     session_id: str = member()

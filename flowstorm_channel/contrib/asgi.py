@@ -1,5 +1,7 @@
 """An ASGI application for dialogues: mount it anywhere, or run it as it is.
 
+It serves Socket V1 at ``/socket``, and at ``/client`` both Socket V2 and, by `Upgrade`, Socket V1 (D-20).
+
 ::
 
     async def dialogue(turn):
@@ -19,7 +21,8 @@ from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.server import Turn
 from flowstorm_channel.socket_v1 import SocketV1Server
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL_HEADER
-from flowstorm_channel.wire import Close, Message, RequestHead, ResponseHead
+from flowstorm_channel.socket_v2 import Sessions, SocketV2Server
+from flowstorm_channel.wire import END, Close, End, Message, RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,16 +34,18 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SOCKET_PATH = "/socket"
+CLIENT_PATH = "/client"
 
 
 class ChannelApp:
-    """The channels of a server as an ASGI application: Socket V1 at ``/socket``.
+    """The channels of a server as an ASGI application: Socket V1 at ``/socket``, V2 at ``/client``.
 
     Args:
         dialogue: what is said; this and the other functions are those of `Host`.
         limits: what is taken from clients.
         timeouts: how long is waited for what.
         queue_inputs: see `ServerChannel`.
+        keep_sessions_for: seconds for which a V2 session is kept after its last turn, when it does not sleep.
         functions: see `Host`.
     """
 
@@ -51,6 +56,7 @@ class ChannelApp:
         limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         queue_inputs: bool = False,
+        keep_sessions_for: float = 3600.0,
         **functions: Unpack[HostFunctions],
     ) -> None:
         self.host = Host(dialogue=dialogue, **functions)
@@ -59,18 +65,25 @@ class ChannelApp:
             "timeouts": timeouts,
             "queue_inputs": queue_inputs,
         }
+        self.sessions = Sessions(stored=self.host.store is not None, keep_for=keep_sessions_for)
+        """Those of V2, when no store keeps them, and the requests that are under way."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entrance."""
         match scope["type"]:
             case "lifespan":
                 await _live(receive, send)
-            case "websocket" if _path(scope) == SOCKET_PATH:
+                if self.host.store is not None:
+                    await self.host.store.close()
+            case "websocket" if _path(scope) in (SOCKET_PATH, CLIENT_PATH):
                 channel = SocketV1Server(**self._settings)
                 await Driver(channel, _WebSocket(scope, receive, send), self.host).run()
             case "websocket":
                 await receive()
                 await send({"type": "websocket.close", "code": 1000, "reason": ""})  # before accept: 403
+            case "http" if _path(scope) == CLIENT_PATH:
+                request = SocketV2Server(self.sessions, **self._settings)
+                await Driver(request, _Request(scope, receive, send), self.host).run()
             case "http":
                 known = _path(scope) == SOCKET_PATH
                 text = "a WebSocket is expected" if known else "not found"
@@ -90,9 +103,7 @@ class _WebSocket:
         match message["type"]:
             case "websocket.connect":
                 offered = ", ".join(self._scope.get("subprotocols", ()))
-                headers = [
-                    (name.decode("latin-1"), value.decode("latin-1")) for name, value in self._headers()
-                ]
+                headers = [pair for pair in _headers(self._scope) if pair[0] != SUBPROTOCOL_HEADER.lower()]
                 return RequestHead(url=_path(self._scope), headers=(*headers, (SUBPROTOCOL_HEADER, offered)))
             case "websocket.receive":
                 text, data = message.get("text"), message.get("bytes")
@@ -100,10 +111,6 @@ class _WebSocket:
                 return received
             case _:
                 return Close(message.get("code") or 1005, message.get("reason") or "")
-
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        name = SUBPROTOCOL_HEADER.lower().encode()
-        return [pair for pair in self._scope.get("headers", ()) if pair[0] != name]
 
     async def send(self, message: Message) -> None:
         match message:
@@ -116,6 +123,74 @@ class _WebSocket:
                 await self._send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
             case Close():
                 await self._send({"type": "websocket.close", "code": message.code, "reason": message.reason})
+
+
+class _Request:
+    """An ASGI HTTP request as a `Transport`."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._begun = self._ended = False
+        self._head: ResponseHead | None = None
+
+    async def receive(self) -> Message | None:
+        if not self._begun:
+            self._begun = True
+            return self._request_head()
+        if self._rest is not None:
+            rest, self._rest = self._rest, None
+            return rest
+        message = await self._receive()
+        if message["type"] != "http.request":
+            return None
+        body: bytes = message.get("body", b"")
+        if message.get("more_body", False):
+            return body
+        self._ended = True
+        if not body:
+            return END
+        self._rest = END
+        return body
+
+    _rest: Message | None = None
+
+    def _request_head(self) -> RequestHead:
+        scope = self._scope
+        query = scope.get("query_string", b"").decode("latin-1")
+        # Absolute, so that it tells whether the scheme is https.
+        url = f"{scope.get('scheme', 'http')}://{_host(scope)}{scope['path']}?{query}"
+        return RequestHead(method=scope["method"], url=url, headers=_headers(scope))
+
+    async def send(self, message: Message) -> None:
+        match message:
+            case ResponseHead():
+                self._head = message
+            case bytes():
+                await self._start()
+                await self._send({"type": "http.response.body", "body": message, "more_body": True})
+            case End():
+                await self._start()
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            case Close():
+                # There is no word for breaking off: a response that has begun and does not end says so.
+                raise ConnectionAbortedError("the request is given up")
+
+    async def _start(self) -> None:
+        head, self._head = self._head, None
+        if head is not None:
+            headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in head.headers]
+            if not self._ended and head.status >= 400 and self._scope.get("http_version", "1.1") < "2":
+                headers.append((b"connection", b"close"))  # what is left of the body is not worth reading
+            await self._send({"type": "http.response.start", "status": head.status, "headers": headers})
+
+
+def _headers(scope: Scope) -> tuple[tuple[str, str], ...]:
+    pairs = scope.get("headers", ())
+    return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs)
+
+
+def _host(scope: Scope) -> str:
+    return next((value for name, value in _headers(scope) if name == "host"), "localhost")
 
 
 def _path(scope: Scope) -> str:

@@ -15,25 +15,31 @@ from typing import Any, Protocol, TypedDict
 
 import attrs
 
-from flowstorm_channel.errors import TooLateError
+from flowstorm_channel.contrib.stores import Hold, Store, StoreError
+from flowstorm_channel.errors import LocalProtocolError, TooLateError
 from flowstorm_channel.events import (
     BinaryEvent,
     Event,
     InitEvent,
     InputAudioStreamCancelEvent,
+    InputAudioStreamCloseEvent,
     InputAudioStreamOpenEvent,
     InputEvent,
+    SessionNeed,
+    StoreNeed,
     TurnInterruptedEvent,
 )
 from flowstorm_channel.server import SILENCE, AudioStream, ServerChannel, Turn
 from flowstorm_channel.values import ClientConfig, Input, ResponseItem, TtsType
-from flowstorm_channel.wire import Close, CloseCode, Message
+from flowstorm_channel.wire import Close, CloseCode, End, Message
 
 __all__ = ["Driver", "Host", "HostFunctions", "Part", "Sound", "Transport"]
 
 log = logging.getLogger("flowstorm_channel")
 
 _BURST = 16
+_PATIENCE = 1.0
+"""Seconds to wait for another process to end its turn of the session (D-68)."""
 _BROKEN = (OSError, RuntimeError)
 """What transports raise when the peer is gone: servers differ in that."""
 
@@ -56,19 +62,30 @@ class Transport(Protocol):
 class Sound:
     """The user's audio for a recogniser: ``async for block in sound``.
 
-    What the recogniser does not take in time is dropped, the oldest first: late speech is worth less
-    than the speech of now.
+    Of live audio, what the recogniser does not take in time is dropped, the oldest first: late speech is
+    worth less than the speech of now. Other audio is made to wait.
 
     Args:
         stream: the stream it comes from.
         most: the bytes that are kept for the recogniser.
+        live: whether the audio cannot wait.
+        taken: called when the recogniser has taken a block.
     """
 
-    def __init__(self, stream: AudioStream, most: int) -> None:
+    def __init__(
+        self,
+        stream: AudioStream,
+        most: int,
+        *,
+        live: bool = True,
+        taken: Callable[[], None] = lambda: None,
+    ) -> None:
         self.stream = stream
         self.dropped = 0
         """Bytes that the recogniser was too slow for."""
         self._most = most
+        self._live = live
+        self._taken = taken
         self._blocks: deque[bytes] = deque()
         self._held = 0
         self._more = asyncio.Event()
@@ -79,6 +96,11 @@ class Sound:
         """Sample rate, language and mode of the audio."""
         return self.stream.config
 
+    @property
+    def full(self) -> bool:
+        """Whether no more audio should be read before the recogniser takes some; never when it is live."""
+        return not self._live and self._held >= self._most
+
     def end_of_utterance(self) -> None:
         """The recogniser heard the end of speech: see `AudioStream.end_of_utterance`. Never raises."""
         if not self.stream.over:
@@ -88,7 +110,7 @@ class Sound:
         """Add a block; the driver does."""
         self._blocks.append(block)
         self._held += len(block)
-        while self._held > self._most and len(self._blocks) > 1:
+        while self._live and self._held > self._most and len(self._blocks) > 1:
             oldest = self._blocks.popleft()
             self._held -= len(oldest)
             self.dropped += len(oldest)
@@ -110,6 +132,7 @@ class Sound:
             await self._more.wait()
         block = self._blocks.popleft()
         self._held -= len(block)
+        self._taken()
         return block
 
 
@@ -126,6 +149,7 @@ class HostFunctions(TypedDict, total=False):
     authorise: Authorise | None
     observe: Callable[[Event], None] | None
     apology: str
+    store: Store | None
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -144,6 +168,7 @@ class Host:
         authorise: takes the Init and returns None to accept it, or the text of the refusal.
         observe: is shown every event before it is acted on; for logs.
         apology: what the user is told when the dialogue raises.
+        store: where sessions are kept between turns, for several processes; see `contrib.stores`.
     """
 
     dialogue: Callable[[Turn], Answer]
@@ -152,6 +177,7 @@ class Host:
     authorise: Authorise | None = None
     observe: Callable[[Event], None] | None = None
     apology: str = "Something went wrong."
+    store: Store | None = None
 
 
 class Driver:
@@ -179,6 +205,7 @@ class Driver:
         self._sound: Sound | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
+        self._hold: Hold | None = None
 
     async def run(self) -> None:
         """Carry messages until one end closes. Cancelled, it takes the transport for lost."""
@@ -194,6 +221,7 @@ class Driver:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._let_go()
 
     def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:
         """Close the channel, after what is queued has gone out."""
@@ -213,7 +241,7 @@ class Driver:
                 # A transport that has more at hand need not suspend; the other connections want to live too.
                 burst = 0
                 await asyncio.sleep(0)
-            while self.channel.full:
+            while self.channel.full or (self._sound is not None and self._sound.full):
                 self._room.clear()
                 await self._room.wait()
 
@@ -232,7 +260,7 @@ class Driver:
                     await self._transport.send(message)
                 except _BROKEN:
                     return
-                if isinstance(message, Close):
+                if isinstance(message, (Close, End)):
                     return
             self._flushed.set()
 
@@ -286,14 +314,27 @@ class Driver:
             case InputAudioStreamOpenEvent():
                 self._end_sound()
                 if self._host.recogniser is not None:
-                    self._sound = Sound(self.channel.stream, self.channel.limits.queued_bytes)
+                    self._sound = Sound(
+                        self.channel.stream,
+                        self.channel.limits.queued_bytes,
+                        live=self.channel.LIVE,
+                        taken=self._room.set,
+                    )
                     self._hearing = self._spawn(self._hear(self._host.recogniser, self._sound))
+            case InputAudioStreamCloseEvent():
+                self._end_sound()
+                if self._host.recogniser is None and not self.channel.stream.over:
+                    self.channel.stream.recognized(SILENCE, final=True)
             case BinaryEvent():
                 if self._sound is not None:
                     self._sound.feed(event.data)
             case InputAudioStreamCancelEvent():
                 if self._hearing is not None:
                     self._hearing.cancel()
+            case SessionNeed():
+                self._spawn(self._load(event))
+            case StoreNeed():
+                self._spawn(self._keep(event))
 
     def _answered(self, number: int, _: asyncio.Task[None]) -> None:
         del self._answering[number]
@@ -347,7 +388,10 @@ class Driver:
                 log.exception("the dialogue failed in turn %s", turn.number)
             # Else it was interrupted, before its cancellation came through.
             if not turn.over:
-                turn.fail(self._host.apology)
+                try:
+                    turn.fail(self._host.apology)
+                except LocalProtocolError:  # even the session cannot be stored as the dialogue left it
+                    self.channel.fail(self._host.apology)
 
     async def _say(self, turn: Turn, part: Part) -> None:
         turn.say(part)
@@ -370,6 +414,9 @@ class Driver:
                 sound.stream.ready()
                 async for what, final in heard:
                     sound.stream.recognized(what, final=final)
+            if not self.channel.LIVE and not sound.stream.over:
+                # It has heard all, or enough, and nobody else will say that it was nothing.
+                sound.stream.recognized(SILENCE, final=True)
         except Exception as error:
             if not (sound.stream.over and isinstance(error, TooLateError)):
                 log.exception("the recogniser failed")
@@ -377,6 +424,58 @@ class Driver:
                     # For the user it is as if nothing had been heard; so the dialogue gets to say something.
                     sound.stream.ready()
                     sound.stream.recognized(SILENCE, final=True)
+
+    # -------------------------------------------------------- sessions that are stored
+
+    async def _load(self, need: SessionNeed) -> None:
+        store = self._host.store
+        snapshot = None
+        try:
+            if store is None:
+                pass
+            elif need.begins:
+                await self._let_go()
+                owner = f"{need.key}\n{need.device_id}"
+                self._hold = await store.take(
+                    need.session_id, owner, patience=_PATIENCE, wanted=self.channel.give_way
+                )
+                if self._hold is None:
+                    raise _Busy
+                snapshot = self._hold.snapshot
+            else:
+                snapshot = await store.peek(need.session_id)
+        except _Busy:
+            self._refuse("another request of this session is not over", 409)
+        except StoreError:
+            log.exception("session %s cannot be loaded", need.session_id)
+            self._refuse(self._host.apology, 503)
+        else:
+            with suppress(TooLateError):
+                self.channel.provide(need, snapshot)
+
+    async def _keep(self, need: StoreNeed) -> None:
+        hold, self._hold = self._hold, None
+        try:
+            kept = hold is None or await hold.save(need.snapshot, need.keep_for)
+        except StoreError:
+            log.exception("session %s cannot be stored", need.session_id)
+            self._refuse(self._host.apology, 503)
+        else:
+            with suppress(TooLateError):
+                self.channel.provide(need, need.snapshot if kept else None)
+
+    def _refuse(self, text: str, status: int) -> None:
+        with suppress(TooLateError):  # the client has gone meanwhile
+            self.channel.fail(text, status=status)
+
+    async def _let_go(self) -> None:
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            await hold.release()
+
+
+class _Busy(Exception):
+    """Another turn of the session goes on."""
 
 
 async def _closable(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
