@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, Protocol, TypedDict
 
 import attrs
 
@@ -30,7 +30,7 @@ from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.states import Audio, AudioTable, Deadline, State, Table, legal
 from flowstorm_channel.wire import Close, CloseCode, Message
 
-__all__ = ["Channel", "ChannelOptions", "Control", "Rules", "Timeouts"]
+__all__ = ["Channel", "ChannelOptions", "Control", "Exchange", "Rules", "Timeouts"]
 
 
 class Control(Enum):
@@ -160,6 +160,23 @@ class Entry:
         self.turn = turn
 
 
+class Exchange(Protocol):
+    """What owns one transport: every server channel, a V1 client, each request of a V2 client.
+
+    In a client's output a `RequestHead` asks for the transport, and comes first.
+    """
+
+    def receive_data(self, message: Message) -> None:
+        """Take what the transport brought."""
+
+    def receive_eof(self) -> None:
+        """The transport is gone. May be called at any time and more than once."""
+
+    def data_to_send(self) -> Iterator[Message]:
+        """What is to go over the transport, taken one by one."""
+        ...
+
+
 class Channel(ABC):
     """One end of a channel: what servers and clients of all transports share.
 
@@ -197,7 +214,7 @@ class Channel(ABC):
         self._state = State.CLOSED
         self._audio = Audio.CLOSED
         self._finished = False
-        self._inbox: deque[tuple[Message | LimitExceeded, int]] = deque()
+        self._inbox: deque[tuple[Any, int]] = deque()
         self._inbox_bytes = 0
         self._heard = False
         self._end: Close | LimitExceeded | None = None
@@ -287,11 +304,16 @@ class Channel(ABC):
             if self._question is not None:
                 # The end of the transport passes the gate; nobody waits for what stands behind it.
                 self._discard_input()
-            if self._decoded and not self._must_wait(self._decoded[0]):
-                self._take(self._decoded.popleft())
-            elif self._inbox and not self._decoded:
+            if self._decoded:
+                if not self._must_wait(self._decoded[0]):
+                    self._take(self._decoded.popleft())
+                    continue
+                if self._told or self._question is not None:
+                    continue  # to find out what to do with it is something to tell
+            elif self._inbox:
                 self._open_message(*self._inbox.popleft())
-            elif self._end is not None:
+                continue
+            if self._end is not None:
                 end, self._end = self._end, None
                 self._discard_input()
                 if isinstance(end, LimitExceeded):
@@ -536,7 +558,7 @@ class Channel(ABC):
 
     # -------------------------------------------------------- inside
 
-    def _open_message(self, message: Message | LimitExceeded, cost: int) -> None:
+    def _open_message(self, message: Any, cost: int) -> None:
         self._inbox_bytes -= cost
         if isinstance(message, LimitExceeded):
             self._fault(message)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flowstorm_channel.channel import Channel, ChannelOptions, Rules
+from flowstorm_channel.channel import Channel, ChannelOptions, Exchange, Rules
 from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import (
     BinaryEvent,
@@ -56,7 +56,7 @@ from flowstorm_channel.values import (
     SttMode,
     Transcript,
 )
-from flowstorm_channel.wire import CloseCode
+from flowstorm_channel.wire import CloseCode, Message
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -192,6 +192,15 @@ class ClientChannel(Channel):
         self._stt_mode = config.stt_mode
         self._sleep_timeout = 0
         self._settle_mode()
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """What is to be carried over transports now, each over one of its own.
+
+        On V1 it is the channel itself, on V2 every request that is under way. What is no longer among them
+        needs no transport any more.
+        """
+        return (self,)
 
     @property
     def turn(self) -> ClientTurn:
@@ -509,6 +518,10 @@ class ClientChannel(Channel):
             self._echoes += 1
             self._said_since = False
         self._advance(what)
+        self._transmit(event, message)
+
+    def _transmit(self, event: Event, message: Message) -> None:  # noqa: ARG002
+        """Put out an event of the host's; where it goes may depend on what it is."""
         self._put(message)
 
     def _spoken(self, text: str, attributes: Mapping[str, Any] | None = None) -> InputEvent:
@@ -530,7 +543,7 @@ class ClientChannel(Channel):
         self._said_since = True
         turn = self._turn = self._open_turn(typed=True)
         self._advance(what)
-        self._put(message)
+        self._transmit(event, message)
         self._notify()
         return turn
 

@@ -411,6 +411,10 @@ class ServerChannel(Channel):
         self._check_not_closed()
         if self._question is not need:
             raise self._illegal("provide() of what is not needed")
+        if value is not None and not isinstance(value, bytes):
+            raise LocalProtocolError(
+                f"a need is met with bytes or None, not {type(value).__name__}", legal=("bytes", "None")
+            )
         self._question = None
         self._provided(need, value)
         self._call_host()

@@ -8,8 +8,8 @@ import attrs
 
 from flowstorm_channel.codecs import MsgpackCodec
 from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
-from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
-from flowstorm_channel.schema import JsonMap, LocaleTag, Value, member, wire_class
+from flowstorm_channel.limits import Limits
+from flowstorm_channel.schema import DEEPEST, JsonMap, LocaleTag, Value, member, wire_class
 from flowstorm_channel.values import ExpectedPhrase, SttMode
 
 __all__ = ["Session", "uuid4_text", "well_formed"]
@@ -100,24 +100,29 @@ class Session:
         """
         members = attrs.asdict(self, recurse=False)
         try:
-            return _CODEC.encode_value(_Snapshot(version=VERSION, **members))
+            snapshot = _CODEC.encode_value(_Snapshot(version=VERSION, **members))
         except (TypeError, ValueError) as error:
             raise LocalProtocolError(f"the session cannot be stored: {error}") from error
+        if len(snapshot) > LIMITS.message_bytes:
+            raise LocalProtocolError(
+                f"the session cannot be stored: {len(snapshot)} bytes of at most {LIMITS.message_bytes}"
+            )
+        return snapshot
 
     @classmethod
-    def restore(cls, snapshot: bytes, *, limits: Limits = DEFAULT_LIMITS) -> "Session":
+    def restore(cls, snapshot: bytes) -> "Session":
         """The session of a snapshot. Those of older releases stay readable.
 
         Args:
             snapshot: from `snapshot`, perhaps of another process; it need not be trusted.
-            limits: what it may be.
 
         Raises:
-            LimitExceeded: it is more than the limits allow.
+            LimitExceeded: it is more than `LIMITS` allow.
             RemoteProtocolError: it is none, or that of a newer release.
         """
-        codec = _CODEC if limits is DEFAULT_LIMITS else MsgpackCodec(limits)
-        found = codec.decode_value(_Snapshot, snapshot)
+        if not isinstance(snapshot, bytes):
+            raise TypeError(f"a snapshot is bytes, not {type(snapshot).__name__}")
+        found = _CODEC.decode_value(_Snapshot, snapshot)
         if not 1 <= found.version <= VERSION:
             raise RemoteProtocolError(f"a snapshot of version {found.version}, newer than this release")
         if not well_formed(found.session_id):
@@ -126,4 +131,14 @@ class Session:
         return cls(**{**members, "data": dict(found.data)})
 
 
-_CODEC = MsgpackCodec()
+_MOST = 16 * 1024 * 1024
+LIMITS = Limits(
+    message_bytes=_MOST,
+    audio_bytes=_MOST,
+    string_bytes=_MOST,
+    items=_MOST,
+    log_entries=_MOST,
+    nesting=DEEPEST,
+)
+"""Of snapshots: what is in them is the host's own, and only a stranger's would be endless."""
+_CODEC = MsgpackCodec(LIMITS)

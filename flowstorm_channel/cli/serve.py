@@ -69,7 +69,10 @@ def _run(chosen: argparse.Namespace) -> int:
     )
     host, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
-    print(f"Listening on ws://{name}:{port}/socket and http://{name}:{port}/client (Ctrl+C stops it)", flush=True)
+    print(
+        f"Listening on ws://{name}:{port}/socket and http://{name}:{port}/client (Ctrl+C stops it)",
+        flush=True,
+    )
     uvicorn.Server(config).run(sockets=[listener])
     return 0
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from flowstorm_channel.channel import DEFAULT_TIMEOUTS, Timeouts
 from flowstorm_channel.contrib.asyncio import Answer, Driver, Host, HostFunctions
@@ -157,8 +158,8 @@ class _Request:
     def _request_head(self) -> RequestHead:
         scope = self._scope
         query = scope.get("query_string", b"").decode("latin-1")
-        # Absolute, so that it tells whether the scheme is https.
-        url = f"{scope.get('scheme', 'http')}://{_host(scope)}{scope['path']}?{query}"
+        # Absolute, since the scheme matters; the host does not, and is the client's to choose.
+        url = f"{scope.get('scheme', 'http')}://localhost{quote(scope['path'])}?{query}"
         return RequestHead(method=scope["method"], url=url, headers=_headers(scope))
 
     async def send(self, message: Message) -> None:
@@ -187,10 +188,6 @@ class _Request:
 def _headers(scope: Scope) -> tuple[tuple[str, str], ...]:
     pairs = scope.get("headers", ())
     return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs)
-
-
-def _host(scope: Scope) -> str:
-    return next((value for name, value in _headers(scope) if name == "host"), "localhost")
 
 
 def _path(scope: Scope) -> str:

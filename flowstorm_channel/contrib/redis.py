@@ -140,6 +140,7 @@ class RedisStore:
                 socket_connect_timeout=2,
                 socket_timeout=2,
                 retry=Retry(NoBackoff(), 1, (RedisConnectionError,)),
+                retry_on_error=[RedisConnectionError],  # redis-py 5 asks for both
             )
             redis = Redis(connection_pool=self._pool)
         client: Any = redis  # typed in parts only, and differently from version to version

@@ -165,7 +165,8 @@ class Audio:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
-        self._blocks.append(data)
+        if data:
+            self._blocks.append(data)
 
     def next_event(self) -> Event | None:
         """The next block."""

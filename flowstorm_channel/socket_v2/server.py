@@ -97,6 +97,8 @@ class SocketV2Server(ServerChannel):
         self._meeting: Rendezvous[SocketV2Server] | None = None
         self._looked_up = False
         self._joined: Session | None = None  # stays when the session ends
+        self._fresh = False  # it has begun with this request
+        self._complete_request = False
         self._said = False  # audio that comes now is too late
         self._last: bytes | None = None
         self._answered = False  # nothing of the request is read any more
@@ -111,6 +113,7 @@ class SocketV2Server(ServerChannel):
         super().ready()
         if self._reads:
             self._meet_put()
+        self._call_host()  # the body may be here already
 
     def fail(self, text: str, *, source: str | None = None, status: int | None = None) -> None:
         """Refuse the request; else report an error that the session does not survive (D-11).
@@ -129,8 +132,6 @@ class SocketV2Server(ServerChannel):
         question = self._question
         if status is not None and not 400 <= status <= 599:
             raise LocalProtocolError(f"{status} refuses nothing", legal=("400 to 599",))
-        if self._answered and not isinstance(question, StoreNeed):
-            raise TooLateError("the request has been answered")
         if question is None and self._state is State.OPEN:
             raise self._illegal("Error")
         if question is None:
@@ -159,12 +160,14 @@ class SocketV2Server(ServerChannel):
             raise LocalProtocolError(
                 f"{session_id!r} is no session id", legal=("1 to 64 letters, digits, _ and -",)
             )
-        if self._head_sent or self._answered or self._sessions.stored:
-            raise TooLateError("the session has its name already")
-        if self.session is None:
+        if self._joined is None:
             raise LocalProtocolError("there is no session yet", legal=("InputEvent",))
-        self.session.session_id = session_id
-        self._introduce(self.session)
+        if self._head_sent or self._answered or not self._fresh or self._sessions.stored:
+            raise TooLateError("the session has its name already")
+        self._sessions.disown(self._joined)
+        self._joined.session_id = session_id
+        self._sessions.own(self._joined)
+        self._introduce(self._joined)
 
     # -------------------------------------------------------- the request
 
@@ -176,16 +179,23 @@ class SocketV2Server(ServerChannel):
         if isinstance(message, bytes):
             message = message[: self.limits.body_bytes + 1]
         super().receive_data(message)
+        self._complete_request = self._complete_request or message is END
 
     def _check_message(self, message: Message) -> None:
         if isinstance(message, Close):
             return
         opening = self.head is None and not self._inbox
-        if not isinstance(message, (RequestHead,) if opening else (bytes, End)):
+        legal = (RequestHead,) if opening else () if self._complete_request else (bytes, End)
+        if not isinstance(message, legal):
             raise LocalProtocolError(
                 f"a request cannot bring {type(message).__name__} now",
-                legal=("RequestHead",) if opening else ("bytes", "END", "Close"),
+                legal=(*(each.__name__ for each in legal), "Close"),
             )
+
+    def _check_not_closed(self) -> None:
+        super()._check_not_closed()
+        if self._answered and not isinstance(self._question, StoreNeed):
+            raise TooLateError("the request has been answered")
 
     def _read(self, message: Message) -> None:
         if isinstance(message, RequestHead):
@@ -198,16 +208,18 @@ class SocketV2Server(ServerChannel):
                 self._decode_body(self._body.close)
                 self._decoded.append(_EndOfBody())
         elif isinstance(message, bytes) and not self._answered:
+            most = self.limits.body_bytes
+            within = message[: max(0, most - self._body_bytes)]
             self._body_bytes += len(message)
-            if self._body_bytes > self.limits.body_bytes:
-                self._fault(LimitExceeded(f"a body of more than {self.limits.body_bytes} bytes"))
-                return
-            self._body.feed(message)
-            if self._decode_body():
+            if self._decode_body(lambda: self._body.feed(within)):
                 # There may be more in it: come back, with nothing new, when this has been told.
                 self._inbox.appendleft((b"", 0))
+            elif self._body_bytes > most and not self._answered:
+                self._fault(LimitExceeded(f"a body of more than {most} bytes"))
 
     def _open_request(self, head: RequestHead) -> None:
+        if self._answered:
+            return
         self.head = head
         self._advance("opened")
         try:
@@ -288,10 +300,16 @@ class SocketV2Server(ServerChannel):
         if self._meeting is None:
             self._meeting = self._sessions.meet(self._who(self._cookie)) if self._cookie else Rendezvous()
         meeting = self._meeting
+        if meeting.waiting not in (None, self):
+            self._reject(409, "another request of this session waits already")
+            return False
         if meeting.put is not None and not self._take_over(meeting, meeting.put):
             return False
-        meeting.put, meeting.waiting = self, None
-        self._due.pop("second_put", None)
+        meeting.put = self
+        if meeting.waiting is self:
+            meeting.waiting = None
+            self._due.pop("second_put", None)
+            self._arm("body")
         proposed = self._cookie if self._cookie is not None and well_formed(self._cookie) else None
         if self._sessions.stored:
             self._ask_for_session(proposed or self._make_id())
@@ -304,10 +322,8 @@ class SocketV2Server(ServerChannel):
         """Have the place of another PUT of the session, if it lets go (D-68)."""
         if meeting.waiting is None:
             meeting.waiting = self
+            self._due.pop("body", None)
             self._start("waits")
-        elif meeting.waiting is not self:
-            self._reject(409, "another request of this session waits already")
-            return False
         if other._running is not None and not self._queue_inputs:
             other._interrupt("input")
         return meeting.put is None
@@ -323,6 +339,8 @@ class SocketV2Server(ServerChannel):
     def _enter(self, session: Session) -> None:
         self.session = self._joined = session
         self._turns = session.turns
+        self._fresh = session.turns == 0
+        self._sessions.own(session)
         self._introduce(session)
         if session.turns and not session.asleep:
             self._advance("joined")
@@ -338,14 +356,14 @@ class SocketV2Server(ServerChannel):
             case StoreNeed():
                 if value is None:
                     # Somebody else goes on with the session: this turn is cut, as by a second PUT.
-                    self._last = self._encode(ResponseEvent(response=Response()))
+                    self._last = self._encode(ResponseEvent(response=self._outgoing(Response())))
                 self._answer()
 
     def _found(self, need: SessionNeed, snapshot: bytes | None) -> None:
         session = None
         if snapshot is not None:
             try:
-                session = Session.restore(snapshot, limits=self.limits)
+                session = Session.restore(snapshot)
             except RemoteProtocolError as error:
                 self._tell(FaultEvent(error=error))
             else:
@@ -435,7 +453,9 @@ class SocketV2Server(ServerChannel):
             self._reject(413 if isinstance(error, LimitExceeded) else 400, error)  # D-77
 
     def _overrun(self, error: LimitExceeded) -> None:
-        if self._head_sent:
+        if self._answered:
+            self._shut(CloseCode.TOO_BIG, str(error), "error")
+        elif self._head_sent:
             self._break("< fault", "error", ErrorEvent(text=str(error), source="protocol"))
         else:
             self._refuse(413, str(error))
@@ -468,6 +488,11 @@ class SocketV2Server(ServerChannel):
     def _break(self, what: str, reason: str, error: ErrorEvent) -> None:
         super()._break(what, reason, error)
         self._conclude()
+
+    def _clear_session(self) -> None:
+        if self._joined is None:
+            self.session = None  # only looked at, for the sake of logs
+        super()._clear_session()
 
     def _begin_session(self) -> None:
         """It has begun when the first event of the PUT was told."""
@@ -545,7 +570,9 @@ class SocketV2Server(ServerChannel):
                     get._call_host()
                 return None
             case RecognizedInputEvent() | ResponseItemEvent():
-                return self._put(self._encode(event), turn)
+                # As lines of text not everything is one.
+                data = self._encode(event)
+                return self._put(data, turn) if data else None
             case _:
                 return None  # what a head or a cookie says on HTTP
 
@@ -568,13 +595,23 @@ class SocketV2Server(ServerChannel):
         session = self._joined
         if session is not None and self._last is not None:
             seconds = float(self._sleep_timeout) if session.asleep else self._sessions.keep_for
-            if self._sessions.stored:
-                self._ask(
-                    StoreNeed(session_id=session.session_id, snapshot=session.snapshot(), keep_for=seconds)
-                )
+            if not self._sessions.stored:
+                self._sessions.keep(session, seconds)
+            elif self._ask_to_store(session, seconds):
                 return
-            self._sessions.keep(session, seconds)
         self._answer()
+
+    def _ask_to_store(self, session: Session, seconds: float) -> bool:
+        """Have the host store the session; whether that can be done."""
+        try:
+            snapshot = session.snapshot()
+        except LocalProtocolError as error:
+            # The turn was interrupted when the host had put into the session what cannot be stored.
+            self._status = 503
+            self._last = self._encode(ErrorEvent(text=str(error), source="session"))
+            return False
+        self._ask(StoreNeed(session_id=session.session_id, snapshot=snapshot, keep_for=seconds))
+        return True
 
     def _refuse(
         self,
@@ -582,11 +619,13 @@ class SocketV2Server(ServerChannel):
         text: str,
         source: str | None = "protocol",
         *,
+        why: str = "error",
         fault: RemoteProtocolError | None = None,
     ) -> None:
         """Answer with a status that says: there is no turn. The session stays what it was."""
+        began = self._running is not None
         if self._running is not None:
-            self._close_turn(self._running, "error")
+            self._close_turn(self._running, why)
         if fault is not None:
             self._tell(FaultEvent(error=fault))
         self._discard_output()
@@ -594,13 +633,14 @@ class SocketV2Server(ServerChannel):
         self._status = status
         self._last = self._encode(ErrorEvent(text=text, source=source))
         self._leave()
-        self._keep()
+        if began:
+            self._keep()
         self._answer()
 
     def _answer(self) -> None:
         if self._last:
             self._put(self._last)
-        self._last = None
+        self._last = self._question = None
         self._decoded.clear()
         self._advance("close")
         if self._body_ended:
@@ -627,6 +667,8 @@ class SocketV2Server(ServerChannel):
         if meeting.put is self:
             self._release_get()
             meeting.put = None
+            if self._joined is not None:
+                self._sessions.disown(self._joined)
             if meeting.waiting is not None:
                 meeting.waiting._call_host()
         self._sessions.leave(meeting)
@@ -676,8 +718,12 @@ class SocketV2Server(ServerChannel):
                 self._reject(408, "the body of the request does not go on")
             case "second_put":
                 self._reject(409, "the audio of another request of this session is still coming in")
-            case "drain":
+            case "drain" if self._status >= 400:
                 self._end_response()
+            case "drain":
+                # With an END the connection would be kept, and what still comes be read for ever.
+                self._put(Close(CloseCode.NORMAL, "the request does not end"))
+                self._finish(CloseCode.NORMAL, "the request does not end")
             case "get":
                 self._end_get()
             case _:
@@ -687,20 +733,23 @@ class SocketV2Server(ServerChannel):
         if self._running is not None:
             self._close_turn(self._running, "lost")
         self._leave()
-        if not self._answered:
+        if not self._answered and self._said:
             self._keep()
         self._answered = True
         super()._transport_gone(end)
 
     def _shut(self, code: int, reason: str, why: str) -> None:
-        if self._head_sent or self._answered:
+        if self._answered and self._question is None:
+            self._end_response()
+        elif self._head_sent or self._answered or self.head is None:
             if self._running is not None:
                 self._close_turn(self._running, why)
             self._leave()
-            self._keep()
+            if not self._answered:
+                self._keep()
             self._answered = True
             super()._shut(code, reason, why)
         elif self._reads:
             self._end_get()
         else:
-            self._refuse(503, reason or "the server is going away", None)
+            self._refuse(503, reason or "the server is going away", None, why=why)

@@ -63,6 +63,7 @@ class Sessions:
         self._clock = clock
         self._kept: OrderedDict[str, tuple[Session, float]] = OrderedDict()
         self._under_way: dict[Who, Rendezvous[Any]] = {}
+        self._owners: dict[str, tuple[str, str]] = {}  # of the sessions that are under way
 
     def __len__(self) -> int:
         """How many sessions are remembered."""
@@ -82,9 +83,10 @@ class Sessions:
         session_id = proposed
         if session_id is not None and well_formed(session_id):
             kept = self._find(session_id)
-            if kept is None:
+            owner = self._owners.get(session_id, (key, device_id))
+            if kept is None and owner == (key, device_id):
                 return Session(session_id=session_id, key=key, device_id=device_id)
-            if kept.belongs_to(key, device_id) and not kept.ended:
+            if kept is not None and kept.belongs_to(key, device_id) and not kept.ended:
                 return kept
         return Session(session_id=make_id(), key=key, device_id=device_id)
 
@@ -130,6 +132,14 @@ class Sessions:
         """Make it known under another name, too: its first request did not name the session's id."""
         rendezvous.known_as.add(who)
         self._under_way[who] = rendezvous
+
+    def own(self, session: Session) -> None:
+        """Nobody else may have the id while it is under way."""
+        self._owners[session.session_id] = (session.key, session.device_id)
+
+    def disown(self, session: Session) -> None:
+        """It is not under way any more."""
+        self._owners.pop(session.session_id, None)
 
     def leave(self, rendezvous: Rendezvous[Any]) -> None:
         """Forget it when nobody is there any more."""

@@ -5,6 +5,7 @@ Both ends read this table: the server parses what the client writes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
@@ -29,6 +30,7 @@ LOCALE = "en-US"
 """The language of V2."""
 
 E = TypeVar("E", bound=Enum)
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @attrs.frozen(kw_only=True)
@@ -88,11 +90,11 @@ class Settings:
                 raise RemoteProtocolError(f"missing: give it as a parameter, or as {header}", path=name)
         return cls(**found)
 
-    def headers(self) -> Iterator[tuple[str, str]]:
-        """The headers that say it; `realtime` is for the query alone."""
+    def parameters(self) -> Iterator[tuple[str, str, str]]:
+        """What is said of it in a request: header, parameter (empty when there is none), text."""
         for each in PARAMETERS:
-            if each.header:
-                yield each.header, each.write(getattr(self, each.attribute))
+            if each.header:  # `realtime` is not of the client, but of one body
+                yield each.header, each.query, each.write(getattr(self, each.attribute))
 
     @property
     def init(self) -> InitEvent:
@@ -219,7 +221,8 @@ def check_head(head: RequestHead, limits: Limits) -> None:
     if size > limits.header_bytes:
         raise LimitExceeded(f"more than {limits.header_bytes} bytes of headers")
     for text in (head.url, *(each for pair in head.headers for each in pair)):
-        if not text.replace("\t", "").isprintable():
+        # Bytes beyond ASCII are legal in values, and cookies of others do hold them.
+        if _CONTROL.search(text):
             raise RemoteProtocolError("a control character stands in the head of the request")
 
 

@@ -255,7 +255,7 @@ CLIENT_V2_AUDIO: AudioTable = {
 
 CLIENT_V2_DEADLINES: tuple[Deadline, ...] = (
     Deadline(
-        name="get",
+        name="get_again",
         states=frozenset({State.LISTENING}),
         audio=_OPEN,
         starts=("unread",),

@@ -4,6 +4,6 @@ Import `flowstorm_channel.testing.strategies` for the strategies: they need Hypo
 """
 
 from flowstorm_channel.testing.clock import ManualClock
-from flowstorm_channel.testing.link import Link
+from flowstorm_channel.testing.link import HttpLink, Link
 
-__all__ = ["Link", "ManualClock"]
+__all__ = ["HttpLink", "Link", "ManualClock"]

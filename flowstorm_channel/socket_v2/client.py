@@ -1,0 +1,628 @@
+"""The client end of Socket V2: a PUT for what the user says, a GET beside it for what is recognised."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
+
+import attrs
+
+from flowstorm_channel.channel import Entry, Exchange, Rules
+from flowstorm_channel.client import INTRO, ClientChannel, ClientOptions, ClientTurn
+from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.events import (
+    BinaryEvent,
+    ErrorEvent,
+    Event,
+    FaultEvent,
+    InputAudioStreamCloseEvent,
+    InputAudioStreamOpenEvent,
+    InputEvent,
+    InputStreamCloseEvent,
+    LogEvent,
+    ReadyEvent,
+    RecognizedInputEvent,
+    ResponseEvent,
+    SessionStartEvent,
+    Side,
+    Version,
+)
+from flowstorm_channel.sessions import uuid4_text
+from flowstorm_channel.socket_v2 import bodies
+from flowstorm_channel.socket_v2.bodies import Form
+from flowstorm_channel.socket_v2.settings import COOKIE, Settings, given_cookie
+from flowstorm_channel.socket_v2.states import CLIENT_V2, CLIENT_V2_AUDIO, CLIENT_V2_DEADLINES
+from flowstorm_channel.states import Audio, State
+from flowstorm_channel.values import AudioFileType, SttEncoding, SttMode
+from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["SocketV2Client"]
+
+_PIECE = 64 * 1024
+_REFUSED = (401, 403)
+
+
+class _Request:
+    """One request of the client's and its response: an `Exchange`."""
+
+    def __init__(self, client: SocketV2Client, head: RequestHead, cookie: str | None) -> None:
+        self._client = client
+        self._outbox: deque[Message] = deque([head])
+        self.cookie = cookie
+        self.answered = False
+        """Response or Error has come."""
+        self.input: InputEvent | None = None
+        """The text that the user switched to in mid-stream."""
+        self.writing = True
+        """The end of the body has not been put out."""
+        self.over = False
+        """Nothing that it brings counts any more."""
+        self.status: int | None = None
+        self.reader: bodies.Reader = bodies.Nothing()
+        self.received = 0
+        self._asked = False
+
+    # -------------------------------------------------------- for the transport
+
+    def receive_data(self, message: Message) -> None:
+        """Take what the transport brought: the head of the response, its body piece by piece, `END`.
+
+        Raises:
+            LocalProtocolError: the transport cannot have brought it: a mistake of the host.
+        """
+        if self.over:
+            return
+        if not isinstance(message, (ResponseHead, bytes, End, Close)):
+            raise LocalProtocolError(
+                f"a response cannot bring {type(message).__name__}",
+                legal=("ResponseHead", "bytes", "END", "Close"),
+            )
+        self._client._arrive(self, message)
+
+    def receive_eof(self) -> None:
+        """The transport is gone. May be called at any time and more than once."""
+        if not self.over:
+            self._client._arrive(self, Close(CloseCode.ABNORMAL, "the connection was lost"))
+
+    def data_to_send(self) -> Iterator[Message]:
+        """The head of the request, its body piece by piece, `END`; `Close` when it is given up."""
+        while self._outbox:
+            message = self._outbox.popleft()
+            self._asked = True
+            self._client._outbox_bytes -= _size(message)
+            yield message
+
+    # -------------------------------------------------------- for the client
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._outbox)
+
+    @property
+    def done(self) -> bool:
+        """Whether it needs no transport any more."""
+        return self.over and not self._outbox
+
+    def put(self, message: bytes | End) -> None:
+        self._outbox.append(message)
+        self._client._outbox_bytes += _size(message)
+        if isinstance(message, End):
+            self.writing = False
+
+    def give_up(self) -> None:
+        """Have it broken off, unless it is over."""
+        if not self.over:
+            self.over = True
+            self._drop()
+            if self._asked:
+                self._outbox.append(Close(CloseCode.NORMAL, "given up"))
+
+    def complete(self) -> None:
+        """The response has come to its end; what is left of the request has none to be read by."""
+        if self.writing or self._outbox:
+            self.give_up()
+        self.over = True
+
+    def _drop(self) -> None:
+        self._client._outbox_bytes -= sum(map(_size, self._outbox))
+        self._outbox.clear()
+
+
+class SocketV2Client(ClientChannel):
+    """The client end of Socket V2.
+
+    Its words and states are those of V1. What differs: every input is a request of its own, so that
+    `exchanges` names the transports that are needed; there is no handshake, and so no Open; the microphone
+    may be opened in Sleeping and Failed too, and interrupts what plays; a failed request leaves the client
+    in Failed until the next input.
+
+    Args:
+        url: ``http://`` or ``https://``, usually with the path ``/client``.
+        msgpack: speak msgpack; the server must know it.
+        stt_model: the recogniser wanted, by name.
+        stt_encoding: of the blocks of audio.
+        video_file: video is wanted.
+        headers: for every request. A token goes with it as ``Authorization: Bearer``.
+        make_id: makes the session ids that it proposes for its PUT and GET to share.
+        kw: see `ClientChannel`.
+
+    Raises:
+        ValueError: the configuration names what V2 cannot do: Duplex, or μ-law files.
+    """
+
+    RULES: ClassVar[Rules] = Rules(CLIENT_V2, CLIENT_V2_AUDIO, CLIENT_V2_DEADLINES)
+    DUPLEX_RULES: ClassVar[Rules] = RULES
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        msgpack: bool = False,
+        stt_model: str = "General",
+        stt_encoding: SttEncoding = SttEncoding.LINEAR16,
+        video_file: bool = False,
+        headers: Iterable[tuple[str, str]] = (),
+        make_id: Callable[[], str] = uuid4_text,
+        **kw: Unpack[ClientOptions],
+    ) -> None:
+        super().__init__(url, **kw)
+        config = self.init.config
+        if config.stt_mode is SttMode.DUPLEX or config.tts_file_type is AudioFileType.MULAW:
+            raise ValueError("V2 knows neither SttMode.DUPLEX nor AudioFileType.MULAW")
+        self._settings = Settings(
+            key=self.init.key,
+            device_id=self.init.device_id,
+            zone_id=config.zone_id,
+            stt_model=stt_model,
+            stt_sample_rate=config.stt_sample_rate,
+            stt_encoding=stt_encoding,
+            tts_file_type=config.tts_file_type,
+            video_file=video_file,
+            send_response_items=config.send_response_items,
+        )
+        self._form = Form.MSGPACK if msgpack else Form.JSON
+        self._writer = bodies.Writer(self._form)
+        token = self.init.token
+        self._headers = (*headers, *((("Authorization", f"Bearer {token}"),) if token else ()))
+        self._make_id = make_id
+        self._requests: list[_Request] = []
+        self._put_request: _Request | None = None
+        self._get_request: _Request | None = None
+        self._source: _Request | None = None  # of the event in _decoded
+
+    # -------------------------------------------------------- transports
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        self._requests = [each for each in self._requests if not each.done]
+        return tuple(self._requests)
+
+    def receive_data(self, message: Message) -> None:  # noqa: ARG002
+        """Not on V2: each of the `exchanges` receives for itself.
+
+        Raises:
+            LocalProtocolError: always.
+        """
+        raise LocalProtocolError("every request has a transport of its own", legal=("exchanges",))
+
+    def receive_eof(self) -> None:
+        """Every request that is under way is lost."""
+        for each in self._requests:
+            each.receive_eof()
+
+    def _arrive(self, request: _Request, message: Message) -> None:
+        cost = _size(message) + 64
+        if self._inbox_bytes + cost > self.limits.queued_bytes + self.limits.body_bytes:
+            request.over = True
+            message, cost = Close(CloseCode.TOO_BIG, "more waits to be read than is allowed"), 64
+        self._inbox_bytes += cost
+        self._inbox.append(((request, message), cost))
+
+    def _begin(
+        self, method: str, content: str | None, cookie: str | None, body: Iterable[bytes | End] = ()
+    ) -> _Request:
+        """Put out a new request."""
+        headers, query = [], []
+        settings = attrs.evolve(self._settings, locale=self._locale)
+        for name, parameter, text in settings.parameters():
+            # A header holds ASCII; what is not goes into the address.
+            if text.isascii() or not parameter:
+                headers.append((name, text))
+            else:
+                query.append((parameter, text))
+        headers.append(("Accept", self._form.value))
+        if content is not None:
+            headers.append(("Content-Type", content))
+        if cookie is not None:
+            headers.append(("Cookie", f"{COOKIE}={cookie}"))
+        url = self.url
+        if query:
+            url += ("&" if "?" in url else "?") + urlencode(query)
+        head = RequestHead(method=method, url=url, headers=(*headers, *self._headers))
+        request = _Request(self, head, cookie)
+        for each in body:
+            request.put(each)
+        self._requests.append(request)
+        return request
+
+    def _begin_put(self, content: str, body: Iterable[bytes | End], cookie: str | None) -> None:
+        self._give_up_turn()
+        self._put_request = self._begin("PUT", content, cookie, body)
+
+    def _begin_get(self) -> None:
+        if self._put_request is not None:
+            self._get_request = self._begin("GET", None, self._put_request.cookie, (END,))
+
+    def _give_up_turn(self) -> None:
+        """Break off the PUT and the GET: nothing that they bring is wanted any more."""
+        for request in (self._put_request, self._get_request):
+            if request is not None:
+                request.give_up()
+                if request is self._source:
+                    self._decoded.clear()
+        self._put_request = self._get_request = None
+
+    # -------------------------------------------------------- the words of a person
+
+    def open(self) -> None:
+        self._check_not_closed()
+        if self._state is State.CLOSED:
+            self._advance("opened")
+            self._tell(ReadyEvent())
+            if self.auto_start and self.session_id is None:
+                self._say(self._spoken(INTRO))
+            self._notify()
+
+    def open_microphone(self) -> None:
+        """Send audio from now on; what plays is interrupted. Already open, it does nothing.
+
+        Raises:
+            LocalProtocolError: it is not legal now: an answer is awaited.
+        """
+        if self._state in (State.RESPONDING, State.PAUSED):
+            self._stop_turn()
+        super().open_microphone()
+
+    def send_recording(self, recording: bytes, media_type: str = "audio/wav") -> ClientTurn:
+        """Say what was recorded. What still plays, or is awaited, is interrupted by it.
+
+        Args:
+            recording: a whole file.
+            media_type: audio/wav, audio/mpeg or audio/basic.
+
+        Returns:
+            The turn it begins.
+
+        Raises:
+            LocalProtocolError: the channel is not open, or the recording is empty or of another type.
+            TooLateError: the channel was closed.
+        """
+        self._check_not_closed()
+        if not self._allows("> Recording"):
+            raise self._illegal("a recording")
+        if not bodies.is_audio(media_type) or not recording:
+            raise LocalProtocolError(
+                f"{len(recording)} bytes of {media_type} are no recording",
+                legal=("audio/wav", "audio/mpeg", "audio/basic"),
+            )
+        self._drop_turns("input")
+        self._ends = self._sleeps = False
+        turn = self._turn = self._open_turn(typed=True)
+        self._advance("> Recording")
+        pieces = (recording[start : start + _PIECE] for start in range(0, len(recording), _PIECE))
+        self._begin_put(media_type, (*pieces, END), self.session_id)
+        self._notify()
+        return turn
+
+    def interrupt(self) -> None:
+        if self.pause_on_interrupt and self._allows("interrupt pausing"):
+            super().interrupt()
+        else:
+            self._stop_turn()
+
+    def _stop_turn(self) -> None:
+        if self._allows("interrupt"):
+            self._give_up_turn()
+            self._drop_turns("host")
+            self._advance(self._qualified("interrupt"))
+            self._notify()
+
+    def close(self) -> None:
+        if self._finished:
+            return
+        for each in self._requests:
+            each.give_up()
+        self._give_up_turn()
+        self._forget_session()
+        self._forget_turns("closed")
+        self._advance("close")
+        self._finish(CloseCode.NORMAL, "CLIENT_CLOSE")
+        self._call_host()
+
+    # -------------------------------------------------------- what the host does
+
+    def _transmit(self, event: Event, message: Message) -> None:
+        assert isinstance(message, bytes)
+        put = self._put_request
+        match event:
+            case InputEvent():
+                if put is not None and put.writing and not put.over:
+                    put.input = event
+                    put.put(self._encode(InputStreamCloseEvent()))
+                    put.put(message)
+                    put.put(END)
+                else:
+                    self._begin_put(self._form.value, (message, END), self.session_id)
+            case BinaryEvent():
+                if put is not None:
+                    put.put(message)
+            case InputAudioStreamOpenEvent():
+                # The two requests share an id from their beginning, be it only a proposed one.
+                self._begin_put(self._form.value, (), self.session_id or self._make_id())
+                self._begin_get()
+                self._tell(InputAudioStreamOpenEvent())
+            case InputAudioStreamCloseEvent():
+                self._end_body()
+            case LogEvent():
+                self._begin("PUT", self._form.value, self.session_id, (message, END))
+
+    def _write(self, event: Event, turn: object = None) -> Entry | None:  # noqa: ARG002
+        self._transmit(event, self._encode(event))
+        return None
+
+    def _encode(self, event: Event) -> bytes:
+        if isinstance(event, (InputAudioStreamOpenEvent, InputAudioStreamCloseEvent)):
+            return b""  # requests begin and end instead
+        return self._writer.encode(event)
+
+    def _end_body(self) -> None:
+        put = self._put_request
+        if put is not None and put.writing and not put.over:
+            put.put(END)
+
+    def _notify(self) -> None:
+        if self._told or any(each.pending for each in self._requests):
+            self._call_host()
+
+    # -------------------------------------------------------- what the server does
+
+    def _open_message(self, message: Any, cost: int) -> None:
+        self._inbox_bytes -= cost
+        request, piece = message
+        if request.over and not (isinstance(piece, Close) and piece.code == CloseCode.TOO_BIG):
+            return
+        self._source = request
+        match piece:
+            case ResponseHead():
+                self._on_head(request, piece)
+            case bytes():
+                self._on_body(request, piece)
+            case End.END:
+                self._on_end(request)
+            case Close():
+                self._on_break(request, piece.code, piece.reason)
+
+    def _on_head(self, request: _Request, head: ResponseHead) -> None:
+        request.status = head.status
+        form = bodies.body_form(bodies.media_type_of(head.header("Content-Type")))
+        if head.status >= 400 or form in (None, Form.TEXT):
+            request.reader = _Complaint(form, self.limits)
+        else:
+            assert form is not None
+            request.reader = bodies.decoder(
+                form, self.limits, locale=self._locale, zone_id=self._settings.zone_id
+            )
+        given = given_cookie(head)
+        if given == "":
+            self._drop_session()
+        elif given is not None and given != self.session_id and head.status < 400:
+            self._on_session_start(SessionStartEvent(session_id=given), "< SessionStarted")
+
+    def _on_body(self, request: _Request, data: bytes) -> None:
+        request.received += len(data)
+        try:
+            if request.received > self.limits.body_bytes:
+                raise LimitExceeded(f"a body of more than {self.limits.body_bytes} bytes")
+            request.reader.feed(data)
+            event = request.reader.next_event()
+        except RemoteProtocolError as error:
+            self._tell(FaultEvent(error=error))
+            request.give_up()
+            self._on_break(request, CloseCode.ABNORMAL, str(error))
+            return
+        if event is not None:
+            self._decoded.append(event)
+            self._inbox.appendleft(((request, b""), 0))  # there may be more in it
+
+    def _on_end(self, request: _Request) -> None:
+        status = request.status or 0
+        complaint = request.reader.text if isinstance(request.reader, _Complaint) else ""
+        try:
+            if not request.answered:
+                request.reader.close()
+        except RemoteProtocolError as error:
+            self._tell(FaultEvent(error=error))
+        request.complete()
+        if request is self._get_request:
+            self._get_request = None
+            if status != 200:
+                self._start("unread")
+            elif self._audio is Audio.OPEN:
+                self._advance("recognised")
+        elif request is self._put_request:
+            self._put_request = None
+            if not request.answered:
+                self._on_failure(status, complaint)
+        elif status >= 400:
+            self._tell(FaultEvent(error=RemoteProtocolError(f"logs were refused: HTTP {status} {complaint}")))
+
+    def _on_break(self, request: _Request, code: int, reason: str) -> None:
+        request.over = True
+        if request is self._get_request:
+            self._get_request = None
+            self._start("unread")
+        elif request is self._put_request:
+            self._put_request = None
+            if not request.answered:
+                self._fail(code, reason)
+        else:
+            self._tell(FaultEvent(error=RemoteProtocolError(f"logs were lost: {reason}")))
+
+    def _on_failure(self, status: int, complaint: str) -> None:
+        """The PUT has ended without an answer."""
+        reason = f"HTTP {status}"
+        if status >= 400:
+            self._tell(ErrorEvent(text=complaint or reason, source=reason))
+        if status in _REFUSED:
+            self._drop_session()
+        self._fail(status, reason if status >= 400 else "the response ended without an answer")
+
+    def _fail(self, code: int, reason: str) -> None:
+        self._give_up_turn()
+        self._lost(code, reason)
+
+    def _take(self, event: Event) -> None:
+        request = self._source
+        assert request is not None
+        if Version.V2 not in event.VERSIONS or Side.SERVER not in event.SENT_BY:
+            self._fault(RemoteProtocolError(f"{type(event).__name__} is nothing that a V2 server says"))
+        elif request is self._put_request and request.answered:
+            self._fault(RemoteProtocolError(f"{type(event).__name__} behind the end of the answer"))
+        elif isinstance(event, ErrorEvent):
+            request.answered = True
+            self._give_up_all_but(request)
+            self._on_error(event, "< Error")
+        elif isinstance(event, RecognizedInputEvent):
+            if event.is_final and request is self._put_request:
+                self._on_final_input(event, request)
+            elif self._allows("< Recognized interim"):
+                self._advance("< Recognized interim")
+                self._tell(event)
+        elif request is not self._put_request:
+            self._fault(RemoteProtocolError(f"{type(event).__name__} is not for a GET"))
+        else:
+            request.answered = isinstance(event, ResponseEvent)
+            super()._take(event)
+
+    def _on_final_input(self, event: RecognizedInputEvent, request: _Request) -> None:
+        if not self._admit("< Recognized final"):
+            return
+        said = request.input
+        if said is not None:
+            # It crossed the text that the user switched to, which that request will not answer any more.
+            self._tell(event)
+            self._begin_put(self._form.value, (self._encode(said), END), self.session_id)
+            return
+        turn = self._open[0] if self._open else self._open_turn(typed=False)
+        self._advance("< Recognized final")
+        self._tell(event, turn)
+
+    def _give_up_all_but(self, request: _Request) -> None:
+        for other in (self._put_request, self._get_request):
+            if other is not None and other is not request:
+                other.give_up()
+        if request is not self._put_request:
+            self._put_request = None
+        else:
+            self._get_request = None
+
+    # -------------------------------------------------------- as V1, but for
+
+    def _drop_turns(self, reason: str) -> None:
+        super()._drop_turns(reason)
+        # What is given up can bring nothing more, so no turn is ever stale.
+        self._open.clear()
+
+    def _advance(self, what: str) -> None:
+        before = self._audio
+        super()._advance(what)
+        if before is Audio.OPEN and self._audio is Audio.CLOSED and what != "> Input":
+            self._end_body()
+
+    def _close_stream(self) -> None:
+        """The tables close it."""
+
+    def _settle_mode(self) -> None:
+        """There is one."""
+
+    @property
+    def _duplex(self) -> bool:
+        return False
+
+    def _timed_out(self, name: str) -> None:
+        if name == "get_again":
+            self._begin_get()
+        else:
+            super()._timed_out(name)
+
+    def _has_transport(self) -> bool:
+        return True
+
+    def _check_message(self, message: Message) -> None:
+        raise NotImplementedError  # receive_data refuses
+
+    def _read(self, message: Message) -> None:
+        raise NotImplementedError
+
+    def _transport_gone(self, end: Close) -> None:
+        raise NotImplementedError
+
+    def _give_up_transport(self, code: int, reason: str) -> None:
+        raise NotImplementedError
+
+    def _overrun(self, error: LimitExceeded) -> None:
+        raise NotImplementedError
+
+
+class _Complaint:
+    """The body of a response that is no answer: the text of its Error, or as much as a person may read."""
+
+    def __init__(self, form: Form | None, limits: Any) -> None:
+        self._data = bytearray()
+        self._reader = (
+            bodies.decoder(form, limits, locale="en", zone_id="UTC")
+            if form in (Form.JSON, Form.MSGPACK)
+            else None
+        )
+        self._found: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        if self._found is not None:
+            return self._found
+        lines = self._data.decode(errors="replace").split("\n")
+        return " ".join(line.removeprefix("! ").strip() for line in lines if line.strip())
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        if self._reader is not None:
+            self._reader.feed(data)
+        elif len(self._data) < _LONGEST_COMPLAINT:
+            self._data += data[:_LONGEST_COMPLAINT]
+
+    def next_event(self) -> Event | None:
+        """Never one: the text is told with the status."""
+        try:
+            event = None if self._reader is None else self._reader.next_event()
+        except RemoteProtocolError:
+            return None
+        if isinstance(event, ErrorEvent) and self._found is None:
+            self._found = event.text
+        return None
+
+    def close(self) -> None:
+        """The body is at its end."""
+
+
+_LONGEST_COMPLAINT = 1000
+
+
+def _size(message: Message) -> int:
+    return len(message) if isinstance(message, bytes) else 0
