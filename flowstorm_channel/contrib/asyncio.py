@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypedDict
 
 import attrs
 
-from flowstorm_channel.contrib.stores import Hold, Store, StoreError
+from flowstorm_channel.contrib.stores import Hold, Store
 from flowstorm_channel.errors import LocalProtocolError, TooLateError
 from flowstorm_channel.events import (
     BinaryEvent,
@@ -446,7 +446,7 @@ class Driver:
                 snapshot = await store.peek(need.session_id)
         except _Busy:
             self._refuse("another request of this session is not over", 409)
-        except StoreError:
+        except Exception:
             log.exception("session %s cannot be loaded", need.session_id)
             self._refuse(self._host.apology, 503)
         else:
@@ -457,7 +457,7 @@ class Driver:
         hold, self._hold = self._hold, None
         try:
             kept = hold is None or await hold.save(need.snapshot, need.keep_for)
-        except StoreError:
+        except Exception:
             log.exception("session %s cannot be stored", need.session_id)
             self._refuse(self._host.apology, 503)
         else:
