@@ -30,7 +30,7 @@ from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.states import Audio, AudioTable, Deadline, State, Table, legal
 from flowstorm_channel.wire import Close, CloseCode, Message
 
-__all__ = ["Channel", "ChannelOptions", "Control", "Exchange", "Rules", "Timeouts"]
+__all__ = ["Channel", "ChannelOptions", "Control", "Exchange", "Rules", "Timeouts", "cost_of"]
 
 
 class Control(Enum):
@@ -156,7 +156,7 @@ class Entry:
 
     def __init__(self, message: Message, turn: object | None) -> None:
         self.message = message
-        self.cost = _cost(message)
+        self.cost = cost_of(message)
         self.turn = turn
 
 
@@ -270,7 +270,7 @@ class Channel(ABC):
             return
         bound = self._largest(message)
         kept: Message | LimitExceeded = message
-        cost = _cost(message)
+        cost = cost_of(message)
         if cost > bound + _OVERHEAD:
             kept, cost = LimitExceeded(f"a message of more than {bound} bytes"), _OVERHEAD
         if self._inbox_bytes + cost > self.limits.queued_bytes + bound + _OVERHEAD:
@@ -372,8 +372,8 @@ class Channel(ABC):
     # -------------------------------------------------------- for servers and clients: hooks
 
     @abstractmethod
-    def _read(self, message: Message) -> None:
-        """Take apart one message: `_decoded` gets the events in it, `_fault` what is wrong with it."""
+    def _read(self, message: Any) -> None:
+        """Take apart what was received: `_decoded` gets the events in it, `_fault` what is wrong with it."""
 
     @abstractmethod
     def _encode(self, event: Event) -> Message:
@@ -499,7 +499,7 @@ class Channel(ABC):
         if entry not in self._outbox:
             return False
         self._outbox_bytes -= entry.cost
-        entry.message, entry.cost = message, _cost(message)
+        entry.message, entry.cost = message, cost_of(message)
         self._outbox_bytes += entry.cost
         return True
 
@@ -589,7 +589,7 @@ class Channel(ABC):
 _OVERHEAD = 64
 
 
-def _cost(message: Message) -> int:
+def cost_of(message: Message) -> int:
     """What keeping a message costs, in bytes: an empty one is not for nothing, and a peer can send many."""
     if isinstance(message, bytes):
         return len(message) + _OVERHEAD

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowstorm_channel.channel import Channel, ChannelOptions, Exchange, Rules
-from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import (
     BinaryEvent,
     ConnectionFailedEvent,
@@ -118,7 +118,7 @@ class ClientTurn:
         While the answer is awaited, the wait is given up. While it plays, the rest is not played; with
         ``pause_on_interrupt`` it is paused instead. Later it does nothing.
         """
-        if self is self._channel._turn:
+        if self is self._channel._turn and not self.over:
             self._channel.interrupt()
 
 
@@ -331,6 +331,10 @@ class ClientChannel(Channel):
     @abstractmethod
     def _give_up_transport(self, code: int, reason: str) -> None:
         """Close the transport; what is queued for it is void."""
+
+    def _overrun(self, error: LimitExceeded) -> None:
+        self._give_up_transport(CloseCode.TOO_BIG, str(error))
+        self._lost(CloseCode.TOO_BIG, str(error))
 
     # -------------------------------------------------------- what the server does
 

@@ -12,7 +12,8 @@ import uvicorn
 @asynccontextmanager
 async def serving(app: Any, **settings: Any) -> AsyncIterator[str]:
     """Run an ASGI application; gives ``127.0.0.1:port``."""
-    with socket.socket() as listener:
+    # Named, since asyncio switches Nagle's algorithm off only where it knows that it is TCP.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         config = uvicorn.Config(app, log_level="error", ws="websockets-sansio", **settings)

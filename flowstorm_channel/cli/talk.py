@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import sys
 import threading
 import uuid
@@ -23,6 +24,7 @@ from flowstorm_channel.events import (
     FaultEvent,
     ReadyEvent,
     RecognizedEvent,
+    RecognizedInputEvent,
     ResponseEvent,
     ResponseItemEvent,
     SessionEndEvent,
@@ -31,12 +33,16 @@ from flowstorm_channel.events import (
 )
 from flowstorm_channel.locales import Locale
 from flowstorm_channel.socket_v1 import SocketV1Client
+from flowstorm_channel.socket_v2 import SocketV2Client
 from flowstorm_channel.states import State
 from flowstorm_channel.values import ClientConfig, ResponseItem
 
 __all__ = ["add_to"]
 
 _HELP = "Type what you want to say. An empty line is #silence, /interrupt stops the answer, /quit ends."
+
+
+_PATHS = {"ws": "/socket", "wss": "/socket", "http": "/client", "https": "/client"}
 
 
 def add_to(commands: argparse._SubParsersAction[Any]) -> None:
@@ -46,7 +52,11 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
         help="talk to a server from the terminal",
         description=f"Talk to a server. {_HELP} Lines from a pipe wait for their turn; typed ones interrupt.",
     )
-    parser.add_argument("url", metavar="URL", help="ws:// or wss://; without a path, /socket is meant")
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="ws:// or wss:// for Socket V1, by default at /socket; http:// or https:// for V2, at /client",
+    )
     parser.add_argument("--key", default="flowstorm-channel", help="of the application")
     parser.add_argument("--device", default=None, help="id of the device (default: a new one)")
     parser.add_argument("--token", default=None, help="of the user")
@@ -60,22 +70,28 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
 def _run(chosen: argparse.Namespace) -> int:
     parts = urlsplit(chosen.url)
     try:
-        usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = parts.scheme in _PATHS and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         usable = False
     if not usable:
-        complain(f"{chosen.url}: expected an address such as ws://127.0.0.1:8000/socket")
+        complain(
+            f"{chosen.url}: expected an address such as "
+            "ws://127.0.0.1:8000/socket or http://127.0.0.1:8000/client"
+        )
         return 2
     if Locale(chosen.locale).malformed:
         complain(f"{chosen.locale}: expected a language such as en or cs-CZ")
         return 2
+    v2 = parts.scheme.startswith("http")
+    library = "httpx" if v2 else "websockets"
     try:
-        from flowstorm_channel.contrib.websockets import async_events
+        driver = importlib.import_module(f"flowstorm_channel.contrib.{library}")
     except ImportError:
-        complain("talk needs websockets: pip install 'flowstorm-channel[websockets]'")
+        complain(f"talk needs {library}: pip install 'flowstorm-channel[{library}]'")
         return 1
-    client = SocketV1Client(
-        chosen.url if parts.path.strip("/") else parts._replace(path="/socket").geturl(),
+    make_client: type[SocketV1Client | SocketV2Client] = SocketV2Client if v2 else SocketV1Client
+    client = make_client(
+        chosen.url if parts.path.strip("/") else parts._replace(path=_PATHS[parts.scheme]).geturl(),
         key=chosen.key,
         device_id=chosen.device or uuid.uuid4().hex,
         token=chosen.token,
@@ -84,7 +100,7 @@ def _run(chosen: argparse.Namespace) -> int:
         auto_start=not chosen.no_intro,
         msgpack=chosen.msgpack,
     )
-    return asyncio.run(_Talk(client, verbose=chosen.verbose).run(async_events(client)))
+    return asyncio.run(_Talk(client, verbose=chosen.verbose).run(driver.async_events(client)))
 
 
 class _Talk:
@@ -96,6 +112,7 @@ class _Talk:
         self.interactive = sys.stdin.isatty()
         self.lines: deque[str | None] = deque()
         self.ready = False
+        self.reached = False
         self.code = 0
 
     async def run(self, events: AsyncGenerator[Event, None]) -> int:
@@ -143,7 +160,8 @@ class _Talk:
         match event:
             case ReadyEvent():
                 self.ready = True
-            case RecognizedEvent():
+                self.reached = isinstance(self.client, SocketV1Client)  # V2 knows only when it is answered
+            case RecognizedEvent() | RecognizedInputEvent():
                 print(paint(f"~ {printable(event.text)}", DIM))
             case ResponseItemEvent():
                 self._show_item(event.response_item)
@@ -152,20 +170,21 @@ class _Talk:
                     self._show_item(item)
                 self.client.finish_playback()
             case SessionStartEvent():
+                self.reached = True
                 print(paint(f"session {printable(event.session_id)}", DIM))
             case SessionEndEvent():
                 print(paint("the session has ended", DIM))
-            case TurnInterruptedEvent():
+            case TurnInterruptedEvent(reason=reason) if reason != "lost":
                 print(paint("(interrupted)", DIM))
             case ErrorEvent():
                 print(paint(f"! {printable(event.text)}", RED))
             case FaultEvent():
                 print(paint(f"! the server sent something wrong: {event.error}", RED))
             case ConnectionFailedEvent():
-                what = "the connection was lost" if self.ready else f"no connection to {self.client.url}"
+                what = "the connection was lost" if self.reached else f"no connection to {self.client.url}"
                 hint = "; is the path right?" if event.code in (403, 404) else ""
                 complain(f"{what}: {printable(event.reason) or event.code}{hint}")
-                if not self.ready or not self.interactive:
+                if not self.reached or not self.interactive:
                     self.code = 1
                     self.client.close()
 

@@ -22,12 +22,15 @@ import httpx
 from flowstorm_channel.channel import Exchange
 from flowstorm_channel.client import ClientChannel
 from flowstorm_channel.events import Event
-from flowstorm_channel.wire import END, Close, End, Message, RequestHead, ResponseHead
+from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead
 
 __all__ = ["async_events", "events"]
 
 _TIMEOUT = httpx.Timeout(None, connect=10.0)
 """An answer may take its time; what a client waits for, and how long, is its own business."""
+
+_LAST_WORDS = 2.0
+"""Seconds for logs to go out after the client was closed."""
 
 
 def events(client: ClientChannel, **options: Any) -> Generator[Event, None, None]:
@@ -112,6 +115,8 @@ async def _run(
                     if alarm is not None:
                         alarm.cancel()
             _flush(client, lines, http, woken)
+            if lines:  # logs that were said before the end; what else was under way has been given up
+                await asyncio.wait({line.task for line in lines.values()}, timeout=_LAST_WORDS)
     finally:
         client.wake = before
         for line in lines.values():
@@ -193,9 +198,8 @@ class _Line:
             self._hand_over(END)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise
-        except (httpx.HTTPError, httpx.StreamError, OSError):
-            self._exchange.receive_eof()
-            self._woken.set()
+        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+            self._hand_over(Close(CloseCode.ABNORMAL, str(error) or type(error).__name__))
 
     def _content(self) -> bytes | AsyncIterator[bytes] | None:
         """A body that is known whole goes out with its length; else it is sent as it comes."""

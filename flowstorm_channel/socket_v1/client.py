@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from flowstorm_channel.client import ClientChannel, ClientOptions
-from flowstorm_channel.errors import LimitExceeded, LocalProtocolError
+from flowstorm_channel.errors import LocalProtocolError
 from flowstorm_channel.events import Event, InputEvent, RequestEvent
 from flowstorm_channel.sessions import uuid4_text
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL, SUBPROTOCOL_HEADER, Frames, offers_msgpack
@@ -131,7 +131,3 @@ class SocketV1Client(ClientChannel):
         self._discard_input()
         self._end = None
         self._put(Close(int(code), reason))
-
-    def _overrun(self, error: LimitExceeded) -> None:
-        self._give_up_transport(CloseCode.TOO_BIG, str(error))
-        self._lost(CloseCode.TOO_BIG, str(error))

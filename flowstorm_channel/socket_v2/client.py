@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import attrs
 
-from flowstorm_channel.channel import Entry, Exchange, Rules
+from flowstorm_channel.channel import Control, Entry, Exchange, Rules, cost_of
 from flowstorm_channel.client import INTRO, ClientChannel, ClientOptions, ClientTurn
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import (
@@ -32,7 +32,7 @@ from flowstorm_channel.events import (
 from flowstorm_channel.sessions import uuid4_text
 from flowstorm_channel.socket_v2 import bodies
 from flowstorm_channel.socket_v2.bodies import Form
-from flowstorm_channel.socket_v2.settings import COOKIE, Settings, given_cookie
+from flowstorm_channel.socket_v2.settings import COOKIE, Settings, given_cookie, head_size
 from flowstorm_channel.socket_v2.states import CLIENT_V2, CLIENT_V2_AUDIO, CLIENT_V2_DEADLINES
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.values import AudioFileType, SttEncoding, SttMode
@@ -66,6 +66,7 @@ class _Request:
         self.reader: bodies.Reader = bodies.Nothing()
         self.received = 0
         self._asked = False
+        self._headed = False
 
     # -------------------------------------------------------- for the transport
 
@@ -77,11 +78,13 @@ class _Request:
         """
         if self.over:
             return
-        if not isinstance(message, (ResponseHead, bytes, End, Close)):
+        legal = (bytes, End, Close) if self._headed else (ResponseHead, Close)
+        if not isinstance(message, legal):
             raise LocalProtocolError(
-                f"a response cannot bring {type(message).__name__}",
-                legal=("ResponseHead", "bytes", "END", "Close"),
+                f"a response cannot bring {type(message).__name__} now",
+                legal=[each.__name__ for each in legal],
             )
+        self._headed = True
         self._client._arrive(self, message)
 
     def receive_eof(self) -> None:
@@ -94,7 +97,7 @@ class _Request:
         while self._outbox:
             message = self._outbox.popleft()
             self._asked = True
-            self._client._outbox_bytes -= _size(message)
+            self._client._outbox_bytes -= cost_of(message)
             yield message
 
     # -------------------------------------------------------- for the client
@@ -105,13 +108,23 @@ class _Request:
         return bool(self._outbox)
 
     @property
+    def waiting_bytes(self) -> int:
+        """How much there is to send, in bytes."""
+        return sum(map(cost_of, self._outbox))
+
+    @property
     def done(self) -> bool:
         """Whether it needs no transport any more."""
         return self.over and not self._outbox
 
+    @property
+    def complaint(self) -> str:
+        """What the body of a refusal says."""
+        return self.reader.text if isinstance(self.reader, _Complaint) else ""
+
     def put(self, message: bytes | End) -> None:
         self._outbox.append(message)
-        self._client._outbox_bytes += _size(message)
+        self._client._outbox_bytes += cost_of(message)
         if isinstance(message, End):
             self.writing = False
 
@@ -123,6 +136,11 @@ class _Request:
             if self._asked:
                 self._outbox.append(Close(CloseCode.NORMAL, "given up"))
 
+    def lose(self) -> None:
+        """Its transport is gone, and with it what waits."""
+        self.over = True
+        self._drop()
+
     def complete(self) -> None:
         """The response has come to its end; what is left of the request has none to be read by."""
         if self.writing or self._outbox:
@@ -130,7 +148,7 @@ class _Request:
         self.over = True
 
     def _drop(self) -> None:
-        self._client._outbox_bytes -= sum(map(_size, self._outbox))
+        self._client._outbox_bytes -= self.waiting_bytes
         self._outbox.clear()
 
 
@@ -195,6 +213,8 @@ class SocketV2Client(ClientChannel):
         self._put_request: _Request | None = None
         self._get_request: _Request | None = None
         self._source: _Request | None = None  # of the event in _decoded
+        self._opened = False  # the microphone, and nobody has been told
+        self._proposed: str | None = None  # a session id, while none is held
 
     # -------------------------------------------------------- transports
 
@@ -203,26 +223,15 @@ class SocketV2Client(ClientChannel):
         self._requests = [each for each in self._requests if not each.done]
         return tuple(self._requests)
 
-    def receive_data(self, message: Message) -> None:  # noqa: ARG002
-        """Not on V2: each of the `exchanges` receives for itself.
-
-        Raises:
-            LocalProtocolError: always.
-        """
-        raise LocalProtocolError("every request has a transport of its own", legal=("exchanges",))
-
-    def receive_eof(self) -> None:
-        """Every request that is under way is lost."""
-        for each in self._requests:
-            each.receive_eof()
-
     def _arrive(self, request: _Request, message: Message) -> None:
-        cost = _size(message) + 64
-        if self._inbox_bytes + cost > self.limits.queued_bytes + self.limits.body_bytes:
-            request.over = True
-            message, cost = Close(CloseCode.TOO_BIG, "more waits to be read than is allowed"), 64
+        cost = 64 + (headcost_of(message)[0] if isinstance(message, ResponseHead) else cost_of(message))
+        most = self.limits.queued_bytes
+        piece: Message | LimitExceeded = message
+        if self._inbox_bytes + cost > most + self.limits.body_bytes:
+            piece, cost = LimitExceeded(f"more than {most} bytes wait to be read"), 64
+            request.give_up()
         self._inbox_bytes += cost
-        self._inbox.append(((request, message), cost))
+        self._inbox.append(((request, piece), cost))
 
     def _begin(
         self, method: str, content: str | None, cookie: str | None, body: Iterable[bytes | End] = ()
@@ -251,21 +260,24 @@ class SocketV2Client(ClientChannel):
         self._requests.append(request)
         return request
 
-    def _begin_put(self, content: str, body: Iterable[bytes | End], cookie: str | None) -> None:
+    def _begin_put(self, content: str, body: Iterable[bytes | End]) -> None:
         self._give_up_turn()
-        self._put_request = self._begin("PUT", content, cookie, body)
+        if self.session_id is None and self._proposed is None:
+            # So that a PUT and its GET share an id from the beginning, and the PUT after one that was given up.
+            self._proposed = self._make_id()
+        self._put_request = self._begin("PUT", content, self.session_id or self._proposed, body)
 
     def _begin_get(self) -> None:
         if self._put_request is not None:
             self._get_request = self._begin("GET", None, self._put_request.cookie, (END,))
 
     def _give_up_turn(self) -> None:
-        """Break off the PUT and the GET: nothing that they bring is wanted any more."""
+        """Nothing that the PUT and the GET bring is wanted any more; what has not ended by itself is broken off."""
         for request in (self._put_request, self._get_request):
-            if request is not None:
+            if request is not None and request.answered and not request.writing:
+                request.over = True
+            elif request is not None:
                 request.give_up()
-                if request is self._source:
-                    self._decoded.clear()
         self._put_request = self._get_request = None
 
     # -------------------------------------------------------- the words of a person
@@ -287,6 +299,8 @@ class SocketV2Client(ClientChannel):
         """
         if self._state in (State.RESPONDING, State.PAUSED):
             self._stop_turn()
+        elif self._audio is Audio.CLOSED and self._allows("> InputAudioStreamOpen"):
+            self._drop_turns("host")  # after a loss, what came before it may still be played
         super().open_microphone()
 
     def send_recording(self, recording: bytes, media_type: str = "audio/wav") -> ClientTurn:
@@ -316,7 +330,7 @@ class SocketV2Client(ClientChannel):
         turn = self._turn = self._open_turn(typed=True)
         self._advance("> Recording")
         pieces = (recording[start : start + _PIECE] for start in range(0, len(recording), _PIECE))
-        self._begin_put(media_type, (*pieces, END), self.session_id)
+        self._begin_put(media_type, (*pieces, END))
         self._notify()
         return turn
 
@@ -336,9 +350,9 @@ class SocketV2Client(ClientChannel):
     def close(self) -> None:
         if self._finished:
             return
-        for each in self._requests:
-            each.give_up()
         self._give_up_turn()
+        for each in self._requests:
+            each.over = True  # logs that have been said may still go out
         self._forget_session()
         self._forget_turns("closed")
         self._advance("close")
@@ -346,6 +360,16 @@ class SocketV2Client(ClientChannel):
         self._call_host()
 
     # -------------------------------------------------------- what the host does
+
+    def _check_room(self) -> None:
+        put = self._put_request
+        if put is None or put.writing or self._outbox_bytes - put.waiting_bytes > self.limits.queued_bytes:
+            super()._check_room()  # else what waits would be given up
+
+    def _send(self, event: Event) -> None:
+        if isinstance(event, InputAudioStreamCloseEvent) and self._audio is Audio.CLOSED:
+            raise self._illegal("InputAudioStreamClose without a stream")
+        super()._send(event)
 
     def _transmit(self, event: Event, message: Message) -> None:
         assert isinstance(message, bytes)
@@ -358,15 +382,16 @@ class SocketV2Client(ClientChannel):
                     put.put(message)
                     put.put(END)
                 else:
-                    self._begin_put(self._form.value, (message, END), self.session_id)
+                    self._begin_put(self._form.value, (message, END))
             case BinaryEvent():
                 if put is not None:
                     put.put(message)
             case InputAudioStreamOpenEvent():
                 # The two requests share an id from their beginning, be it only a proposed one.
-                self._begin_put(self._form.value, (), self.session_id or self._make_id())
+                self._begin_put(self._form.value, ())
                 self._begin_get()
-                self._tell(InputAudioStreamOpenEvent())
+                self._ends = self._sleeps = False
+                self._opened = True
             case InputAudioStreamCloseEvent():
                 self._end_body()
             case LogEvent():
@@ -390,14 +415,25 @@ class SocketV2Client(ClientChannel):
         if self._told or any(each.pending for each in self._requests):
             self._call_host()
 
+    def _next_event(self) -> Event | Control:
+        if self._opened and not self._told:
+            # Behind all that led to it.
+            self._opened = False
+            if self._audio is Audio.OPEN:
+                self._tell(InputAudioStreamOpenEvent())
+        return super()._next_event()
+
     # -------------------------------------------------------- what the server does
 
-    def _open_message(self, message: Any, cost: int) -> None:
-        self._inbox_bytes -= cost
-        request, piece = message
-        if request.over and not (isinstance(piece, Close) and piece.code == CloseCode.TOO_BIG):
-            return
-        self._source = request
+    def _read(self, message: tuple[_Request, Message | LimitExceeded]) -> None:
+        request, piece = self._source, _ = message
+        if isinstance(piece, LimitExceeded):
+            self._tell(FaultEvent(error=piece))
+            self._on_break(request, CloseCode.TOO_BIG, str(piece))
+        elif not request.over:
+            self._on_piece(request, piece)
+
+    def _on_piece(self, request: _Request, piece: Message) -> None:
         match piece:
             case ResponseHead():
                 self._on_head(request, piece)
@@ -409,6 +445,10 @@ class SocketV2Client(ClientChannel):
                 self._on_break(request, piece.code, piece.reason)
 
     def _on_head(self, request: _Request, head: ResponseHead) -> None:
+        size, longest = head_size(head)
+        if size > self.limits.header_bytes or longest > self.limits.header_value_bytes:
+            self._on_fault(request, LimitExceeded(f"more than {self.limits.header_bytes} bytes of headers"))
+            return
         request.status = head.status
         form = bodies.body_form(bodies.media_type_of(head.header("Content-Type")))
         if head.status >= 400 or form in (None, Form.TEXT):
@@ -422,6 +462,7 @@ class SocketV2Client(ClientChannel):
         if given == "":
             self._drop_session()
         elif given is not None and given != self.session_id and head.status < 400:
+            self._proposed = None
             self._on_session_start(SessionStartEvent(session_id=given), "< SessionStarted")
 
     def _on_body(self, request: _Request, data: bytes) -> None:
@@ -432,17 +473,20 @@ class SocketV2Client(ClientChannel):
             request.reader.feed(data)
             event = request.reader.next_event()
         except RemoteProtocolError as error:
-            self._tell(FaultEvent(error=error))
-            request.give_up()
-            self._on_break(request, CloseCode.ABNORMAL, str(error))
+            self._on_fault(request, error)
             return
         if event is not None:
             self._decoded.append(event)
             self._inbox.appendleft(((request, b""), 0))  # there may be more in it
 
+    def _on_fault(self, request: _Request, error: RemoteProtocolError) -> None:
+        """What the response brings makes no sense: it is given up."""
+        self._tell(FaultEvent(error=error))
+        request.give_up()
+        self._on_break(request, CloseCode.ABNORMAL, str(error))
+
     def _on_end(self, request: _Request) -> None:
         status = request.status or 0
-        complaint = request.reader.text if isinstance(request.reader, _Complaint) else ""
         try:
             if not request.answered:
                 request.reader.close()
@@ -457,28 +501,38 @@ class SocketV2Client(ClientChannel):
                 self._advance("recognised")
         elif request is self._put_request:
             self._put_request = None
-            if not request.answered:
-                self._on_failure(status, complaint)
-        elif status >= 400:
-            self._tell(FaultEvent(error=RemoteProtocolError(f"logs were refused: HTTP {status} {complaint}")))
+            if status == 204 and self._state is State.PROCESSING:
+                # The microphone was closed before anything was said.
+                self._drop_turns("unanswered")
+                self._advance(self._qualified("interrupt"))
+            elif not request.answered:
+                self._on_failure(request, status)
+        elif status not in (200, 204):
+            problem = f"logs were refused: HTTP {status} {request.complaint}"
+            self._tell(FaultEvent(error=RemoteProtocolError(problem)))
 
     def _on_break(self, request: _Request, code: int, reason: str) -> None:
-        request.over = True
+        if not request.over:
+            request.lose()
         if request is self._get_request:
             self._get_request = None
             self._start("unread")
         elif request is self._put_request:
             self._put_request = None
-            if not request.answered:
+            if request.answered:
+                return
+            if request.status is not None and request.status >= 400:
+                self._on_failure(request, request.status)
+            else:
                 self._fail(code, reason)
         else:
             self._tell(FaultEvent(error=RemoteProtocolError(f"logs were lost: {reason}")))
 
-    def _on_failure(self, status: int, complaint: str) -> None:
+    def _on_failure(self, request: _Request, status: int) -> None:
         """The PUT has ended without an answer."""
         reason = f"HTTP {status}"
         if status >= 400:
-            self._tell(ErrorEvent(text=complaint or reason, source=reason))
+            self._tell(ErrorEvent(text=request.complaint or reason, source=reason))
         if status in _REFUSED:
             self._drop_session()
         self._fail(status, reason if status >= 400 else "the response ended without an answer")
@@ -492,23 +546,32 @@ class SocketV2Client(ClientChannel):
         assert request is not None
         if Version.V2 not in event.VERSIONS or Side.SERVER not in event.SENT_BY:
             self._fault(RemoteProtocolError(f"{type(event).__name__} is nothing that a V2 server says"))
+        elif request is not self._put_request and request is not self._get_request:
+            text = f": {event.text}" if isinstance(event, ErrorEvent) else ""
+            self._fault(RemoteProtocolError(f"{type(event).__name__} in the answer to logs{text}"))
         elif request is self._put_request and request.answered:
             self._fault(RemoteProtocolError(f"{type(event).__name__} behind the end of the answer"))
         elif isinstance(event, ErrorEvent):
             request.answered = True
             self._give_up_all_but(request)
             self._on_error(event, "< Error")
-        elif isinstance(event, RecognizedInputEvent):
-            if event.is_final and request is self._put_request:
-                self._on_final_input(event, request)
-            elif self._allows("< Recognized interim"):
-                self._advance("< Recognized interim")
-                self._tell(event)
+        elif isinstance(event, RecognizedInputEvent) and not event.is_final:
+            self._on_interim_input(event, request)
+        elif isinstance(event, RecognizedInputEvent) and request is self._put_request:
+            self._on_final_input(event, request)
         elif request is not self._put_request:
             self._fault(RemoteProtocolError(f"{type(event).__name__} is not for a GET"))
         else:
             request.answered = isinstance(event, ResponseEvent)
             super()._take(event)
+
+    def _on_interim_input(self, event: RecognizedInputEvent, request: _Request) -> None:
+        streaming = self._put_request is not None and not self._put_request.answered
+        if request is self._get_request and (not streaming or not self._allows("< Recognized interim")):
+            return  # too late to be of interest
+        if self._admit("< Recognized interim"):
+            self._advance("< Recognized interim")
+            self._tell(event)
 
     def _on_final_input(self, event: RecognizedInputEvent, request: _Request) -> None:
         if not self._admit("< Recognized final"):
@@ -517,7 +580,7 @@ class SocketV2Client(ClientChannel):
         if said is not None:
             # It crossed the text that the user switched to, which that request will not answer any more.
             self._tell(event)
-            self._begin_put(self._form.value, (self._encode(said), END), self.session_id)
+            self._begin_put(self._form.value, (self._encode(said), END))
             return
         turn = self._open[0] if self._open else self._open_turn(typed=False)
         self._advance("< Recognized final")
@@ -540,10 +603,14 @@ class SocketV2Client(ClientChannel):
         self._open.clear()
 
     def _advance(self, what: str) -> None:
-        before = self._audio
+        before, state = self._audio, self._state
         super()._advance(what)
-        if before is Audio.OPEN and self._audio is Audio.CLOSED and what != "> Input":
+        if before is not Audio.OPEN or self._audio is Audio.OPEN:
+            return
+        if what != "> Input":
             self._end_body()
+        if state is self._state is State.LISTENING and what != "interrupt":
+            self._open_automatically()  # an answer without anything to play: as if Listening were entered
 
     def _close_stream(self) -> None:
         """The tables close it."""
@@ -561,23 +628,17 @@ class SocketV2Client(ClientChannel):
         else:
             super()._timed_out(name)
 
-    def _has_transport(self) -> bool:
-        return True
-
-    def _check_message(self, message: Message) -> None:
-        raise NotImplementedError  # receive_data refuses
-
-    def _read(self, message: Message) -> None:
-        raise NotImplementedError
+    def _check_message(self, message: Message) -> None:  # noqa: ARG002
+        raise LocalProtocolError("every request has a transport of its own", legal=("exchanges",))
 
     def _transport_gone(self, end: Close) -> None:
-        raise NotImplementedError
+        for request in self._requests:
+            if not request.over:
+                self._on_break(request, end.code, end.reason)
 
-    def _give_up_transport(self, code: int, reason: str) -> None:
-        raise NotImplementedError
-
-    def _overrun(self, error: LimitExceeded) -> None:
-        raise NotImplementedError
+    def _give_up_transport(self, code: int, reason: str) -> None:  # noqa: ARG002
+        for request in self._requests:
+            request.give_up()
 
 
 class _Complaint:
@@ -622,7 +683,3 @@ class _Complaint:
 
 
 _LONGEST_COMPLAINT = 1000
-
-
-def _size(message: Message) -> int:
-    return len(message) if isinstance(message, bytes) else 0

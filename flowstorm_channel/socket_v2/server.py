@@ -100,6 +100,7 @@ class SocketV2Server(ServerChannel):
         self._fresh = False  # it has begun with this request
         self._complete_request = False
         self._said = False  # audio that comes now is too late
+        self._typed = False  # an Input has come
         self._last: bytes | None = None
         self._answered = False  # nothing of the request is read any more
         self._status = 200
@@ -397,6 +398,9 @@ class SocketV2Server(ServerChannel):
             self._on_end_of_body()
         elif self._answered:
             self.dropped += isinstance(event, BinaryEvent)
+        elif isinstance(event, InputEvent) and self._running is not None and not self._typed:
+            # The user switched to text when what was said had just been recognised: that came first.
+            self.dropped += 1
         elif Version.V2 in event.VERSIONS and Side.CLIENT in event.SENT_BY:
             super()._take(event)
         else:
@@ -441,7 +445,7 @@ class SocketV2Server(ServerChannel):
         return bodies.is_audio(self._media_type) and not live
 
     def _on_input(self, what: str, said: Input, request: Request | None) -> None:
-        self._said = True
+        self._said = self._typed = True
         super()._on_input(what, said, request)
 
     def _fault(self, error: RemoteProtocolError) -> None:
@@ -454,7 +458,7 @@ class SocketV2Server(ServerChannel):
 
     def _overrun(self, error: LimitExceeded) -> None:
         if self._answered:
-            self._shut(CloseCode.TOO_BIG, str(error), "error")
+            super()._shut(CloseCode.TOO_BIG, str(error), "error")
         elif self._head_sent:
             self._break("< fault", "error", ErrorEvent(text=str(error), source="protocol"))
         else:
@@ -739,7 +743,7 @@ class SocketV2Server(ServerChannel):
         super()._transport_gone(end)
 
     def _shut(self, code: int, reason: str, why: str) -> None:
-        if self._answered and self._question is None:
+        if self._answered and self._last is None:
             self._end_response()
         elif self._head_sent or self._answered or self.head is None:
             if self._running is not None:

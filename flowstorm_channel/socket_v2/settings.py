@@ -20,7 +20,7 @@ from flowstorm_channel.locales import Locale, check_zone
 from flowstorm_channel.values import AudioFileType, ClientConfig, SttEncoding, SttMode, TtsType
 from flowstorm_channel.wire import RequestHead, ResponseHead
 
-__all__ = ["COOKIE", "Settings", "check_head", "cookie_of", "given_cookie", "is_secure"]
+__all__ = ["COOKIE", "Settings", "check_head", "cookie_of", "given_cookie", "head_size", "is_secure"]
 
 COOKIE = "flowstorm-session-id"
 """The cookie that names the session."""
@@ -30,6 +30,7 @@ LOCALE = "en-US"
 """The language of V2."""
 
 E = TypeVar("E", bound=Enum)
+_EXPIRED = re.compile(r'\s*max-age\s*=\s*"?(?:0+|-\d+)"?\s*', re.IGNORECASE | re.ASCII)
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -211,11 +212,7 @@ def check_head(head: RequestHead, limits: Limits) -> None:
         LimitExceeded: it is too long.
         RemoteProtocolError: there is a line break, or another control character, in it.
     """
-    size = len(head.url)
-    longest = size
-    for name, value in head.headers:
-        size += len(name) + len(value) + 4
-        longest = max(longest, len(name), len(value))
+    size, longest = head_size(head)
     if longest > limits.header_value_bytes:
         raise LimitExceeded(f"a header or address of more than {limits.header_value_bytes} bytes")
     if size > limits.header_bytes:
@@ -224,6 +221,15 @@ def check_head(head: RequestHead, limits: Limits) -> None:
         # Bytes beyond ASCII are legal in values, and cookies of others do hold them.
         if _CONTROL.search(text):
             raise RemoteProtocolError("a control character stands in the head of the request")
+
+
+def head_size(head: RequestHead | ResponseHead) -> tuple[int, int]:
+    """How long a head is, and the longest thing in it, in bytes."""
+    size = longest = len(head.url) if isinstance(head, RequestHead) else 0
+    for name, value in head.headers:
+        size += len(name) + len(value) + 4
+        longest = max(longest, len(name), len(value))
+    return size, longest
 
 
 def is_secure(head: RequestHead) -> bool:
@@ -255,7 +261,7 @@ def given_cookie(head: ResponseHead) -> str | None:
             if key != COOKIE:
                 continue
             text = text.strip('"')
-            if any(each.strip().lower() in ("max-age=0", "max-age=-1") for each in attributes):
+            if any(_EXPIRED.fullmatch(each) for each in attributes):
                 found = ""
             elif len(text) <= 256 and all("!" <= each <= "~" and each not in '",;\\' for each in text):
                 found = text
