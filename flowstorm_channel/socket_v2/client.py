@@ -224,7 +224,7 @@ class SocketV2Client(ClientChannel):
         return tuple(self._requests)
 
     def _arrive(self, request: _Request, message: Message) -> None:
-        cost = 64 + (headcost_of(message)[0] if isinstance(message, ResponseHead) else cost_of(message))
+        cost = cost_of(message) + (head_size(message)[0] if isinstance(message, ResponseHead) else 0)
         most = self.limits.queued_bytes
         piece: Message | LimitExceeded = message
         if self._inbox_bytes + cost > most + self.limits.body_bytes:
@@ -263,7 +263,7 @@ class SocketV2Client(ClientChannel):
     def _begin_put(self, content: str, body: Iterable[bytes | End]) -> None:
         self._give_up_turn()
         if self.session_id is None and self._proposed is None:
-            # So that a PUT and its GET share an id from the beginning, and the PUT after one that was given up.
+            # A PUT and its GET share an id from the beginning, and so does the PUT after one that was given up.
             self._proposed = self._make_id()
         self._put_request = self._begin("PUT", content, self.session_id or self._proposed, body)
 
@@ -272,7 +272,7 @@ class SocketV2Client(ClientChannel):
             self._get_request = self._begin("GET", None, self._put_request.cookie, (END,))
 
     def _give_up_turn(self) -> None:
-        """Nothing that the PUT and the GET bring is wanted any more; what has not ended by itself is broken off."""
+        """Nothing that the PUT and the GET bring is wanted any more; what still goes on is broken off."""
         for request in (self._put_request, self._get_request):
             if request is not None and request.answered and not request.writing:
                 request.over = True
