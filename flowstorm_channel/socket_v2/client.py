@@ -52,7 +52,8 @@ class _Request:
 
     def __init__(self, client: SocketV2Client, head: RequestHead, cookie: str | None) -> None:
         self._client = client
-        self._outbox: deque[Message] = deque([head])
+        self._outbox: deque[Message] = deque()
+        self.put(head)
         self.cookie = cookie
         self.answered = False
         """Response or Error has come."""
@@ -122,7 +123,8 @@ class _Request:
         """What the body of a refusal says."""
         return self.reader.text if isinstance(self.reader, _Complaint) else ""
 
-    def put(self, message: bytes | End) -> None:
+    def put(self, message: Message) -> None:
+        """Have it sent."""
         self._outbox.append(message)
         self._client._outbox_bytes += cost_of(message)
         if isinstance(message, End):
@@ -134,7 +136,7 @@ class _Request:
             self.over = True
             self._drop()
             if self._asked:
-                self._outbox.append(Close(CloseCode.NORMAL, "given up"))
+                self.put(Close(CloseCode.NORMAL, "given up"))
 
     def lose(self) -> None:
         """Its transport is gone, and with it what waits."""
@@ -263,7 +265,7 @@ class SocketV2Client(ClientChannel):
     def _begin_put(self, content: str, body: Iterable[bytes | End]) -> None:
         self._give_up_turn()
         if self.session_id is None and self._proposed is None:
-            # A PUT and its GET share an id from the beginning, and so does the PUT after one that was given up.
+            # A PUT and its GET share an id from the beginning, and so does a PUT after one that was given up.
             self._proposed = self._make_id()
         self._put_request = self._begin("PUT", content, self.session_id or self._proposed, body)
 

@@ -205,12 +205,12 @@ class Link(_Joint):
 class _Wire:
     """One request in the air."""
 
-    def __init__(self, exchange: Exchange, server: Channel) -> None:
+    def __init__(self, head: RequestHead, exchange: Exchange, server: Channel) -> None:
+        self.head = head
         self.exchange = exchange
         self.server = server
         self.to_server: deque[Message] = deque()
         self.to_client: deque[Message] = deque()
-        self.answered = False
 
 
 class HttpLink(_Joint):
@@ -271,7 +271,7 @@ class HttpLink(_Joint):
             if server is None:
                 exchange.receive_eof()
                 return
-            self._wires.append(_Wire(exchange, server))
+            self._wires.append(_Wire(message, exchange, server))
         for wire in tuple(self._wires):
             if wire.exchange is exchange:
                 if isinstance(message, Close):
@@ -281,25 +281,44 @@ class HttpLink(_Joint):
                     wire.to_server.append(message)
 
     def _hang_up(self, wire: _Wire) -> None:
-        """The server's side of a request that was given up; its host may still be told so."""
+        """The server's side of a request that is over; its host may still be told so."""
         wire.server.receive_eof()
         self.server = wire.server
         self._tell("server", wire.server)
 
-    def _deliver_all(self, end: str) -> None:
-        for wire in tuple(self._wires):
-            if end == "server":
-                while wire.to_server:
-                    wire.server.receive_data(wire.to_server.popleft())
-            while end == "client" and wire.to_client:
-                message = wire.to_client.popleft()
-                if isinstance(message, Close):
-                    wire.exchange.receive_eof()
+    def deliver(self, end: str) -> tuple[RequestHead, Message] | None:
+        """Hand over one message that is in flight towards an end, that of the oldest request first.
+
+        Args:
+            end: ``client`` or ``server``: who gets it.
+
+        Returns:
+            The head of its request, and the message; None when nothing is in flight.
+        """
+        for wire in self._wires:
+            flight = wire.to_server if end == "server" else wire.to_client
+            if flight:
+                message = flight.popleft()
+                if end == "server":
+                    wire.server.receive_data(message)
                 else:
-                    wire.exchange.receive_data(message)
-                wire.answered = wire.answered or message is END or isinstance(message, Close)
-            if wire.answered and wire.server.closed and wire in self._wires:
-                self._wires.remove(wire)
+                    self._answer(wire, message)
+                return wire.head, message
+        return None
+
+    def _answer(self, wire: _Wire, message: Message) -> None:
+        if isinstance(message, Close):
+            wire.exchange.receive_eof()
+        else:
+            wire.exchange.receive_data(message)
+        if message is END or isinstance(message, Close):
+            # A server has ended its response when its request has ended, or it does not want the rest.
+            self._wires.remove(wire)
+            self._hang_up(wire)
+
+    def _deliver_all(self, end: str) -> None:
+        while self.deliver(end) is not None:
+            pass
 
     def _in_flight(self) -> bool:
         return any(wire.to_server or wire.to_client for wire in self._wires)
