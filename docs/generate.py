@@ -34,6 +34,16 @@ from flowstorm_channel.events import (
 )
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.schema import Kind, Member, Shape, Value, members
+from flowstorm_channel.socket_v2.states import (
+    CLIENT_V2,
+    CLIENT_V2_AUDIO,
+    CLIENT_V2_DEADLINES,
+    GET,
+    GET_DEADLINES,
+    PUT,
+    PUT_AUDIO,
+    PUT_DEADLINES,
+)
 from flowstorm_channel.states import (
     CLIENT,
     CLIENT_AUDIO,
@@ -116,7 +126,7 @@ is shown where it differs.
 JSON that would make a long line is shown with white space that is not sent. The msgpack bytes are exact."""
 
 STATES_PREFACE = """\
-The tables that the machines of V1 obey. `<` is received and `>` is sent; words without an arrow come from
+The tables that the machines obey. `<` is received and `>` is sent; words without an arrow come from
 the transport or the host. What is not in a row is not legal in that state: sent, it raises
 `LocalProtocolError` and changes nothing; received, it is told as a `FaultEvent`, which a server also
 answers with Error (`< fault`). Words of the host that race with the peer, such as `interrupt` and `played`,
@@ -523,6 +533,35 @@ def states_page() -> list[str]:
                 + seconds(Timeouts().duplex_silence),
             },
         ),
+        "## V2 client",
+        "",
+        *picture("v2-client"),
+        *matrix(CLIENT_V2),
+        "### Input audio",
+        "",
+        *picture("v2-client-audio"),
+        *matrix(CLIENT_V2_AUDIO),
+        "### Deadlines",
+        "",
+        *deadlines(CLIENT_V2, CLIENT_V2_DEADLINES, {"sleep": "`Response.sleepTimeout`"}),
+        "## V2 server: a PUT",
+        "",
+        *picture("v2-put"),
+        *matrix(PUT),
+        "### Input audio",
+        "",
+        *picture("v2-put-audio"),
+        *matrix(PUT_AUDIO),
+        "### Deadlines",
+        "",
+        *deadlines(PUT, PUT_DEADLINES, {"silence": seconds(ClientConfig().silence_timeout / 1000)}),
+        "## V2 server: a GET",
+        "",
+        *picture("v2-get"),
+        *matrix(GET),
+        "### Deadlines",
+        "",
+        *deadlines(GET, GET_DEADLINES, {}),
     ]
 
 

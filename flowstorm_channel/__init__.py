@@ -4,7 +4,7 @@ The public names are here; `flowstorm_channel.codecs`, `flowstorm_channel.testin
 `flowstorm_channel.contrib` are imported by their own names.
 """
 
-from flowstorm_channel.channel import Channel, Control, Timeouts
+from flowstorm_channel.channel import Channel, Control, Exchange, Timeouts
 from flowstorm_channel.client import ClientChannel, ClientTurn
 from flowstorm_channel.errors import (
     ChannelError,
@@ -32,6 +32,7 @@ from flowstorm_channel.events import (
     InputStreamCloseEvent,
     LocalEvent,
     LogEvent,
+    Need,
     ReadyEvent,
     RecognizedEvent,
     RecognizedInputEvent,
@@ -40,8 +41,10 @@ from flowstorm_channel.events import (
     ResponseItemEvent,
     SessionEndEvent,
     SessionExpiredEvent,
+    SessionNeed,
     SessionStartEvent,
     Side,
+    StoreNeed,
     TurnInterruptedEvent,
     UnknownEvent,
     Version,
@@ -50,7 +53,9 @@ from flowstorm_channel.events import (
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.locales import Locale
 from flowstorm_channel.server import AudioStream, ServerChannel, Turn
+from flowstorm_channel.sessions import Session
 from flowstorm_channel.socket_v1 import SocketV1Client, SocketV1Server
+from flowstorm_channel.socket_v2 import Sessions, SocketV2Client, SocketV2Server
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.values import (
     AudioFileType,
@@ -107,6 +112,7 @@ __all__ = [
     "DtmfEvent",
     "ErrorEvent",
     "Event",
+    "Exchange",
     "ExpectedPhrase",
     "FaultEvent",
     "Gender",
@@ -129,6 +135,7 @@ __all__ = [
     "LogEvent",
     "LogLevel",
     "Message",
+    "Need",
     "Punctuation",
     "ReadyEvent",
     "RecognizedEvent",
@@ -143,13 +150,19 @@ __all__ = [
     "ResponseItem",
     "ResponseItemEvent",
     "ServerChannel",
+    "Session",
     "SessionEndEvent",
     "SessionExpiredEvent",
+    "SessionNeed",
     "SessionStartEvent",
+    "Sessions",
     "Side",
     "SocketV1Client",
     "SocketV1Server",
+    "SocketV2Client",
+    "SocketV2Server",
     "State",
+    "StoreNeed",
     "SttEncoding",
     "SttMode",
     "Timeouts",

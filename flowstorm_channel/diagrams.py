@@ -10,8 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
+from flowstorm_channel.socket_v2.states import (
+    CLIENT_V2,
+    CLIENT_V2_AUDIO,
+    CLIENT_V2_DEADLINES,
+    GET,
+    GET_DEADLINES,
+    PUT,
+    PUT_AUDIO,
+    PUT_DEADLINES,
+)
 from flowstorm_channel.states import (
     CLIENT,
     CLIENT_AUDIO,
@@ -31,9 +41,20 @@ from flowstorm_channel.states import (
 __all__ = ["FORMS", "VERSION", "WHICH", "Form", "Which", "dot", "mermaid", "render", "to_json"]
 
 Which = Literal[
-    "client", "client-duplex", "server", "client-audio", "server-audio", "server-duplex-audio", "all"
+    "client",
+    "client-duplex",
+    "server",
+    "client-audio",
+    "server-audio",
+    "server-duplex-audio",
+    "v2-client",
+    "v2-put",
+    "v2-get",
+    "v2-client-audio",
+    "v2-put-audio",
+    "all",
 ]
-"""What can be drawn. A client's audio is the same in Duplex."""
+"""What can be drawn; without ``v2`` it is Socket V1. A V1 client's audio is the same in Duplex."""
 Form = Literal["mermaid", "dot", "json"]
 """How it can be drawn."""
 
@@ -42,13 +63,28 @@ VERSION = 1
 
 S = TypeVar("S", bound=Enum)
 
-_TABLES: Mapping[str, Table] = {"client": CLIENT, "client-duplex": CLIENT_DUPLEX, "server": SERVER}
+_TABLES: Mapping[str, Table] = {
+    "client": CLIENT,
+    "client-duplex": CLIENT_DUPLEX,
+    "server": SERVER,
+    "v2-client": CLIENT_V2,
+    "v2-put": PUT,
+    "v2-get": GET,
+}
 _AUDIO_TABLES: Mapping[str, AudioTable] = {
     "client-audio": CLIENT_AUDIO,
     "server-audio": SERVER_AUDIO,
     "server-duplex-audio": SERVER_DUPLEX_AUDIO,
+    "v2-client-audio": CLIENT_V2_AUDIO,
+    "v2-put-audio": PUT_AUDIO,
 }
-_DEADLINES: Mapping[str, tuple[Deadline, ...]] = {"client": CLIENT_DEADLINES, "server": SERVER_DEADLINES}
+_DEADLINES: Mapping[str, tuple[Deadline, ...]] = {
+    "client": CLIENT_DEADLINES,
+    "server": SERVER_DEADLINES,
+    "v2-client": CLIENT_V2_DEADLINES,
+    "v2-put": PUT_DEADLINES,
+    "v2-get": GET_DEADLINES,
+}
 _TITLES = {
     "client": "V1 client",
     "client-duplex": "V1 client in Duplex",
@@ -56,17 +92,14 @@ _TITLES = {
     "client-audio": "Input audio of a V1 client",
     "server-audio": "Input audio of a V1 server",
     "server-duplex-audio": "Input audio of a V1 server in Duplex",
+    "v2-client": "V2 client",
+    "v2-put": "V2 server, a PUT",
+    "v2-get": "V2 server, a GET",
+    "v2-client-audio": "Input audio of a V2 client",
+    "v2-put-audio": "Input audio of a V2 server's PUT",
 }
 
-WHICH: tuple[Which, ...] = (
-    "client",
-    "client-duplex",
-    "server",
-    "client-audio",
-    "server-audio",
-    "server-duplex-audio",
-    "all",
-)
+WHICH: tuple[Which, ...] = get_args(Which)
 FORMS: tuple[Form, ...] = ("mermaid", "dot", "json")
 
 _FRAME = "Conversing"
@@ -222,8 +255,8 @@ def to_json(which: Which = "all") -> str:
     - ``version``: `VERSION`;
     - ``states``, ``audio``: the names in use, the first of each being the beginning;
     - ``tables``, ``audio_tables``: by name, then state, then trigger: the next state;
-    - ``deadlines``: of ``client`` and ``server``, in the order in which they fire when due at once; each has
-      the members of `flowstorm_channel.states.Deadline`, sets being sorted arrays.
+    - ``deadlines``: by the machine's table, in the order in which they fire when due at once; each has the
+      members of `flowstorm_channel.states.Deadline`, sets being sorted arrays.
 
     Args:
         which: leave out what has nothing to do with that table.

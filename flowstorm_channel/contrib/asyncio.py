@@ -31,13 +31,15 @@ from flowstorm_channel.events import (
 )
 from flowstorm_channel.server import SILENCE, AudioStream, ServerChannel, Turn
 from flowstorm_channel.values import ClientConfig, Input, ResponseItem, TtsType
-from flowstorm_channel.wire import Close, CloseCode, End, Message
+from flowstorm_channel.wire import Close, CloseCode, End, Message, RequestHead
 
 __all__ = ["Driver", "Host", "HostFunctions", "Part", "Sound", "Transport"]
 
 log = logging.getLogger("flowstorm_channel")
 
 _BURST = 16
+_LAST_WORDS = 1.0
+"""Seconds for what a cancelled driver has to say."""
 _PATIENCE = 1.0
 """Seconds to wait for another process to end its turn of the session (D-68)."""
 _BROKEN = (OSError, RuntimeError)
@@ -208,12 +210,17 @@ class Driver:
         self._hold: Hold | None = None
 
     async def run(self) -> None:
-        """Carry messages until one end closes. Cancelled, it takes the transport for lost."""
+        """Carry messages until one end closes. Cancelled, it closes the channel and tells the client."""
         ends = (self._spawn(self._read()), self._spawn(self._write()))
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+        except asyncio.CancelledError:
+            self.channel.close(CloseCode.GOING_AWAY, "the server is going away")
+            self._step()
+            await asyncio.wait(ends[1:], timeout=_LAST_WORDS)
+            raise
         finally:
             self.channel.receive_eof()
             self._step()
@@ -236,6 +243,10 @@ class Driver:
             self._step()
             if isinstance(message, Close):
                 return
+            if isinstance(message, RequestHead):
+                # What the head alone decides is said first: clients may wait with their body (RFC 9110, 10.1.1).
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
             burst += 1
             if burst == _BURST:
                 # A transport that has more at hand need not suspend; the other connections want to live too.

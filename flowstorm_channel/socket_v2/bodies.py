@@ -26,7 +26,7 @@ from flowstorm_channel.limits import Limits
 from flowstorm_channel.values import Input, ResponseItem, Transcript
 
 __all__ = [
-    *("Audio", "Form", "Nothing", "Reader", "Text", "Writer"),
+    *("MEDIA_TYPES", "Audio", "Form", "Nothing", "Reader", "Text", "Writer"),
     *("accepted", "body_form", "decoder", "is_audio", "media_type_of"),
 ]
 
@@ -45,7 +45,9 @@ _FORMS = {
     "application/json": Form.JSON,
     "application/msgpack": Form.MSGPACK,
 }
-_AUDIO = frozenset({"audio/basic", "audio/wav", "audio/mpeg"})
+_AUDIO = ("audio/basic", "audio/wav", "audio/mpeg")
+MEDIA_TYPES = ("text/plain", "application/json", "application/msgpack", *_AUDIO)
+"""Of what a client may send."""
 
 
 def media_type_of(header: str | None) -> str:

@@ -133,8 +133,6 @@ class SocketV2Server(ServerChannel):
         question = self._question
         if status is not None and not 400 <= status <= 599:
             raise LocalProtocolError(f"{status} refuses nothing", legal=("400 to 599",))
-        if question is None and self._state is State.OPEN:
-            raise self._illegal("Error")
         if question is None:
             super().fail(text, source=source)
         elif self._head_sent:
@@ -165,6 +163,8 @@ class SocketV2Server(ServerChannel):
             raise LocalProtocolError("there is no session yet", legal=("InputEvent",))
         if self._head_sent or self._answered or not self._fresh or self._sessions.stored:
             raise TooLateError("the session has its name already")
+        if self._sessions.knows(session_id):
+            raise LocalProtocolError(f"there is a session {session_id}", legal=("another id",))
         self._sessions.disown(self._joined)
         self._joined.session_id = session_id
         self._sessions.own(self._joined)
@@ -219,8 +219,6 @@ class SocketV2Server(ServerChannel):
                 self._fault(LimitExceeded(f"a body of more than {most} bytes"))
 
     def _open_request(self, head: RequestHead) -> None:
-        if self._answered:
-            return
         self.head = head
         self._advance("opened")
         try:
@@ -241,7 +239,8 @@ class SocketV2Server(ServerChannel):
             self._allow = "GET, POST, PUT"
             self._reject(405, f"{method} is not for this address")
         elif form is None:
-            self._reject(415, f"{self._media_type or 'no type'} is no Content-Type that is understood")
+            what = f"{self._media_type} is not understood" if self._media_type else "it is missing"
+            self._reject(415, f"Content-Type: {what} (legal: {', '.join(bodies.MEDIA_TYPES)})")
         else:
             self._introduce_client(method, audio=audio)
 
@@ -334,8 +333,8 @@ class SocketV2Server(ServerChannel):
 
     def _introduce(self, session: Session) -> None:
         """The other requests of the session are to find this one, whatever its cookie said."""
-        if self._meeting is not None:
-            self._sessions.introduce(self._meeting, self._who(session.session_id))
+        assert self._meeting is not None
+        self._sessions.introduce(self._meeting, self._who(session.session_id))
 
     def _enter(self, session: Session) -> None:
         self.session = self._joined = session
@@ -396,8 +395,6 @@ class SocketV2Server(ServerChannel):
     def _take(self, event: Event) -> None:
         if isinstance(event, _EndOfBody):
             self._on_end_of_body()
-        elif self._answered:
-            self.dropped += isinstance(event, BinaryEvent)
         elif isinstance(event, InputEvent) and self._running is not None and not self._typed:
             # The user switched to text when what was said had just been recognised: that came first.
             self.dropped += 1
@@ -536,11 +533,10 @@ class SocketV2Server(ServerChannel):
 
     def _end_get(self) -> None:
         """Nothing more will be recognised; 204 says that there was no PUT (D-69)."""
-        if not self._answered:
-            if self._state is not State.LISTENING:
-                self._status = 204
-            self._conclude()
-            self._call_host()
+        if self._state is not State.LISTENING:
+            self._status = 204
+        self._conclude()
+        self._call_host()
 
     def _stop_waiting(self) -> None:
         if self._waits:
@@ -592,8 +588,6 @@ class SocketV2Server(ServerChannel):
 
     def _conclude(self) -> None:
         """The answer is complete: it goes out as soon as the session is safe."""
-        if self._answered:
-            return
         self._answered = True
         self._leave()
         session = self._joined

@@ -95,6 +95,10 @@ class Sessions:
         kept = self._find(session_id)
         return kept if kept is not None and kept.belongs_to(key, device_id) and not kept.ended else None
 
+    def knows(self, session_id: str) -> bool:
+        """Whether the id is taken, by whomever."""
+        return self._find(session_id) is not None or session_id in self._owners
+
     def keep(self, session: Session, seconds: float) -> None:
         """Remember a session, or that it has ended.
 
