@@ -32,7 +32,7 @@ from flowstorm_channel.events import (
 from flowstorm_channel.sessions import uuid4_text
 from flowstorm_channel.socket_v2 import bodies
 from flowstorm_channel.socket_v2.bodies import Form
-from flowstorm_channel.socket_v2.settings import COOKIE, Settings, given_cookie, head_size
+from flowstorm_channel.socket_v2.settings import COOKIE, Settings, given_cookie, head_size, token_header
 from flowstorm_channel.socket_v2.states import CLIENT_V2, CLIENT_V2_AUDIO, CLIENT_V2_DEADLINES
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.values import AudioFileType, SttEncoding, SttMode
@@ -209,7 +209,7 @@ class SocketV2Client(ClientChannel):
         self._form = Form.MSGPACK if msgpack else Form.JSON
         self._writer = bodies.Writer(self._form)
         token = self.init.token
-        self._headers = (*headers, *((("Authorization", f"Bearer {token}"),) if token else ()))
+        self._headers = (*headers, *((token_header(token),) if token else ()))
         self._make_id = make_id
         self._requests: list[_Request] = []
         self._put_request: _Request | None = None

@@ -43,7 +43,7 @@ from flowstorm_channel.sessions import Session, well_formed
 from flowstorm_channel.socket_v2 import bodies
 from flowstorm_channel.socket_v2.bodies import Form
 from flowstorm_channel.socket_v2.sessions import Rendezvous, Sessions
-from flowstorm_channel.socket_v2.settings import COOKIE, Settings, check_head, cookie_of, is_secure
+from flowstorm_channel.socket_v2.settings import COOKIE, Settings, check_head, cookie_of, is_secure, token_of
 from flowstorm_channel.socket_v2.states import GET, GET_DEADLINES, PUT, PUT_AUDIO, PUT_DEADLINES
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.values import ClientConfig, Input, Request, Response, SttMode
@@ -266,8 +266,8 @@ class SocketV2Server(ServerChannel):
             self._body = bodies.decoder(
                 self._form, self.limits, locale=settings.locale, zone_id=settings.zone_id
             )
-        self._question = settings.init
-        self._tell(settings.init)
+        self._question = init = settings.init.replace(token=token_of(self.head))
+        self._tell(init)
 
     @property
     def _reads(self) -> bool:

@@ -20,7 +20,10 @@ from flowstorm_channel.locales import Locale, check_zone
 from flowstorm_channel.values import AudioFileType, ClientConfig, SttEncoding, SttMode, TtsType
 from flowstorm_channel.wire import RequestHead, ResponseHead
 
-__all__ = ["COOKIE", "Settings", "check_head", "cookie_of", "given_cookie", "head_size", "is_secure"]
+__all__ = [
+    *("COOKIE", "Settings", "check_head", "cookie_of", "given_cookie", "head_size", "is_secure"),
+    *("token_header", "token_of"),
+]
 
 COOKIE = "flowstorm-session-id"
 """The cookie that names the session."""
@@ -246,6 +249,20 @@ def cookie_of(head: RequestHead) -> str | None:
                 if key == COOKIE and text:
                     return text.strip('"')
     return None
+
+
+_BEARER = "Bearer "
+
+
+def token_of(head: RequestHead) -> str | None:
+    """The user's token, when a request has one."""
+    text = head.header("Authorization") or ""
+    return text[len(_BEARER) :].strip() or None if text[: len(_BEARER)].lower() == "bearer " else None
+
+
+def token_header(token: str) -> tuple[str, str]:
+    """The header that says it."""
+    return "Authorization", f"{_BEARER}{token}"
 
 
 def given_cookie(head: ResponseHead) -> str | None:
