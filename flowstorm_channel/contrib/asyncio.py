@@ -244,7 +244,7 @@ class Driver:
             if isinstance(message, Close):
                 return
             if isinstance(message, RequestHead):
-                # What the head alone decides is said first: clients may wait with the body (RFC 9110, 10.1.1).
+                # What the head alone decides comes first: a client may wait with its body (RFC 9110, 10.1.1).
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
             burst += 1
