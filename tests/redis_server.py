@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +14,8 @@ from typing import Any
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from tests.programs import program
 
 _SOON = 10.0
 
@@ -33,12 +34,10 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and wait until it answers; again at the same port, if it ran before."""
-        program = shutil.which("redis-server")
-        if program is None:
-            raise AssertionError("these tests need redis-server on the PATH: apt-get install redis-server")
+        redis = program("redis-server")
         for _ in range(5):
             port = self.port or _free_port()
-            command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", self._folder]
+            command = [redis, "--port", str(port), "--bind", "127.0.0.1", "--dir", self._folder]
             command += ["--save", "", "--appendonly", "no"]
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

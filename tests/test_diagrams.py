@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from typing import Any
@@ -13,6 +12,13 @@ from typing import Any
 import pytest
 
 from flowstorm_channel import diagrams
+from flowstorm_channel.socket_v2.states import (
+    CLIENT_V2,
+    CLIENT_V2_AUDIO,
+    GET,
+    PUT,
+    PUT_AUDIO,
+)
 from flowstorm_channel.states import (
     CLIENT,
     CLIENT_AUDIO,
@@ -25,6 +31,7 @@ from flowstorm_channel.states import (
     Audio,
     State,
 )
+from tests.programs import program
 
 TABLES: dict[str, Any] = {
     "client": CLIENT,
@@ -33,6 +40,11 @@ TABLES: dict[str, Any] = {
     "client-audio": CLIENT_AUDIO,
     "server-audio": SERVER_AUDIO,
     "server-duplex-audio": SERVER_DUPLEX_AUDIO,
+    "v2-client": CLIENT_V2,
+    "v2-put": PUT,
+    "v2-get": GET,
+    "v2-client-audio": CLIENT_V2_AUDIO,
+    "v2-put-audio": PUT_AUDIO,
 }
 FRAMED = {
     name: [state.value for state in table if state not in (State.CLOSED, State.OPEN, State.FAILED)]
@@ -115,12 +127,11 @@ def test_dot_escapes_what_ends_a_string() -> None:
     assert "label=" not in diagrams.dot(CLIENT_AUDIO).partition("start")[0]
 
 
-@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 @STAYS
 def test_graphviz_takes_all_graphs(stays: bool) -> None:
     text = diagrams.render("all", "dot", stays=stays)
     done = subprocess.run(
-        ["dot", "-Tsvg"], input=text, capture_output=True, text=True, check=True, timeout=60
+        [program("dot"), "-Tsvg"], input=text, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stderr == ""
     assert done.stdout.count("<svg ") == len(TABLES)

@@ -180,7 +180,8 @@ class _Request:
         head, self._head = self._head, None
         if head is not None:
             headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in head.headers]
-            if not self._ended and head.status >= 400 and self._scope.get("http_version", "1.1") < "2":
+            unread = not self._ended and (head.status >= 400 or self._scope["method"] == "GET")
+            if unread and self._scope.get("http_version", "1.1") < "2":
                 headers.append((b"connection", b"close"))  # what is left of the body is not worth reading
             await self._send({"type": "http.response.start", "status": head.status, "headers": headers})
 

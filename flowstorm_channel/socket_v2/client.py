@@ -21,7 +21,6 @@ from flowstorm_channel.events import (
     InputAudioStreamOpenEvent,
     InputEvent,
     InputStreamCloseEvent,
-    LogEvent,
     ReadyEvent,
     RecognizedInputEvent,
     ResponseEvent,
@@ -50,8 +49,12 @@ _REFUSED = (401, 403)
 class _Request:
     """One request of the client's and its response: an `Exchange`."""
 
-    def __init__(self, client: SocketV2Client, head: RequestHead, cookie: str | None) -> None:
+    def __init__(
+        self, client: SocketV2Client, head: RequestHead, cookie: str | None, *, logs: bool = False
+    ) -> None:
         self._client = client
+        self.logs = logs
+        """It is neither the PUT nor the GET of a turn."""
         self._outbox: deque[Message] = deque()
         self.put(head)
         self.cookie = cookie
@@ -215,6 +218,7 @@ class SocketV2Client(ClientChannel):
         self._put_request: _Request | None = None
         self._get_request: _Request | None = None
         self._source: _Request | None = None  # of the event in _decoded
+        self._cut_off: tuple[_Request, ...] = ()
         self._opened = False  # the microphone, and nobody has been told
         self._proposed: str | None = None  # a session id, while none is held
 
@@ -224,6 +228,11 @@ class SocketV2Client(ClientChannel):
     def exchanges(self) -> tuple[Exchange, ...]:
         self._requests = [each for each in self._requests if not each.done]
         return tuple(self._requests)
+
+    def receive_eof(self) -> None:
+        """Every request that is under way is lost."""
+        self._cut_off = tuple(self._requests)
+        super().receive_eof()
 
     def _arrive(self, request: _Request, message: Message) -> None:
         cost = cost_of(message) + (head_size(message)[0] if isinstance(message, ResponseHead) else 0)
@@ -236,7 +245,13 @@ class SocketV2Client(ClientChannel):
         self._inbox.append(((request, piece), cost))
 
     def _begin(
-        self, method: str, content: str | None, cookie: str | None, body: Iterable[bytes | End] = ()
+        self,
+        method: str,
+        content: str | None,
+        cookie: str | None,
+        body: Iterable[bytes | End] = (),
+        *,
+        logs: bool = False,
     ) -> _Request:
         """Put out a new request."""
         headers, query = [], []
@@ -256,7 +271,7 @@ class SocketV2Client(ClientChannel):
         if query:
             url += ("&" if "?" in url else "?") + urlencode(query)
         head = RequestHead(method=method, url=url, headers=(*headers, *self._headers))
-        request = _Request(self, head, cookie)
+        request = _Request(self, head, cookie, logs=logs)
         for each in body:
             request.put(each)
         self._requests.append(request)
@@ -270,8 +285,8 @@ class SocketV2Client(ClientChannel):
         self._put_request = self._begin("PUT", content, self.session_id or self._proposed, body)
 
     def _begin_get(self) -> None:
-        if self._put_request is not None:
-            self._get_request = self._begin("GET", None, self._put_request.cookie, (END,))
+        assert self._put_request is not None
+        self._get_request = self._begin("GET", None, self._put_request.cookie, (END,))
 
     def _give_up_turn(self) -> None:
         """Nothing that the PUT and the GET bring is wanted any more; what still goes on is broken off."""
@@ -386,8 +401,8 @@ class SocketV2Client(ClientChannel):
                 else:
                     self._begin_put(self._form.value, (message, END))
             case BinaryEvent():
-                if put is not None:
-                    put.put(message)
+                assert put is not None
+                put.put(message)
             case InputAudioStreamOpenEvent():
                 # The two requests share an id from their beginning, be it only a proposed one.
                 self._begin_put(self._form.value, ())
@@ -396,8 +411,8 @@ class SocketV2Client(ClientChannel):
                 self._opened = True
             case InputAudioStreamCloseEvent():
                 self._end_body()
-            case LogEvent():
-                self._begin("PUT", self._form.value, self.session_id, (message, END))
+            case _:
+                self._begin("PUT", self._form.value, self.session_id, (message, END), logs=True)
 
     def _write(self, event: Event, turn: object = None) -> Entry | None:  # noqa: ARG002
         self._transmit(event, self._encode(event))
@@ -443,8 +458,8 @@ class SocketV2Client(ClientChannel):
                 self._on_body(request, piece)
             case End.END:
                 self._on_end(request)
-            case Close():
-                self._on_break(request, piece.code, piece.reason)
+            case Close(code, reason):
+                self._on_break(request, code, reason)
 
     def _on_head(self, request: _Request, head: ResponseHead) -> None:
         size, longest = head_size(head)
@@ -509,7 +524,7 @@ class SocketV2Client(ClientChannel):
                 self._advance(self._qualified("interrupt"))
             elif not request.answered:
                 self._on_failure(request, status)
-        elif status not in (200, 204):
+        elif request.logs and status not in (200, 204):
             problem = f"logs were refused: HTTP {status} {request.complaint}"
             self._tell(FaultEvent(error=RemoteProtocolError(problem)))
 
@@ -527,7 +542,7 @@ class SocketV2Client(ClientChannel):
                 self._on_failure(request, request.status)
             else:
                 self._fail(code, reason)
-        else:
+        elif request.logs:
             self._tell(FaultEvent(error=RemoteProtocolError(f"logs were lost: {reason}")))
 
     def _on_failure(self, request: _Request, status: int) -> None:
@@ -540,7 +555,7 @@ class SocketV2Client(ClientChannel):
         self._fail(status, reason if status >= 400 else "the response ended without an answer")
 
     def _fail(self, code: int, reason: str) -> None:
-        self._give_up_turn()
+        self._give_up_transport(code, reason)
         self._lost(code, reason)
 
     def _take(self, event: Event) -> None:
@@ -548,7 +563,7 @@ class SocketV2Client(ClientChannel):
         assert request is not None
         if Version.V2 not in event.VERSIONS or Side.SERVER not in event.SENT_BY:
             self._fault(RemoteProtocolError(f"{type(event).__name__} is nothing that a V2 server says"))
-        elif request is not self._put_request and request is not self._get_request:
+        elif request.logs:
             text = f": {event.text}" if isinstance(event, ErrorEvent) else ""
             self._fault(RemoteProtocolError(f"{type(event).__name__} in the answer to logs{text}"))
         elif request is self._put_request and request.answered:
@@ -634,13 +649,12 @@ class SocketV2Client(ClientChannel):
         raise LocalProtocolError("every request has a transport of its own", legal=("exchanges",))
 
     def _transport_gone(self, end: Close) -> None:
-        for request in self._requests:
+        for request in self._cut_off:
             if not request.over:
                 self._on_break(request, end.code, end.reason)
 
     def _give_up_transport(self, code: int, reason: str) -> None:  # noqa: ARG002
-        for request in self._requests:
-            request.give_up()
+        self._give_up_turn()
 
 
 class _Complaint:

@@ -161,6 +161,8 @@ class SocketV2Server(ServerChannel):
             )
         if self._joined is None:
             raise LocalProtocolError("there is no session yet", legal=("InputEvent",))
+        if session_id == self._joined.session_id:
+            return
         if self._head_sent or self._answered or not self._fresh or self._sessions.stored:
             raise TooLateError("the session has its name already")
         if self._sessions.knows(session_id):
@@ -641,7 +643,7 @@ class SocketV2Server(ServerChannel):
         self._last = self._question = None
         self._decoded.clear()
         self._advance("close")
-        if self._body_ended:
+        if self._body_ended or self._reads:
             self._end_response()
         else:
             # Later audio is read and dropped (D-72): a client that still writes need not read.

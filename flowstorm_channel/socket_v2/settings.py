@@ -274,10 +274,10 @@ def given_cookie(head: ResponseHead) -> str | None:
     for name, value in head.headers:
         if name.lower() == "set-cookie":
             pair, *attributes = value.split(";")
-            key, _, text = pair.strip().partition("=")
-            if key != COOKIE:
+            key, _, text = pair.partition("=")
+            if key.strip() != COOKIE:
                 continue
-            text = text.strip('"')
+            text = text.strip().strip('"')
             if any(_EXPIRED.fullmatch(each) for each in attributes):
                 found = ""
             elif len(text) <= 256 and all("!" <= each <= "~" and each not in '",;\\' for each in text):

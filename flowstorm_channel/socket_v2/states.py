@@ -87,13 +87,6 @@ end of recognition; what was said is still to be recognised."""
 _RECOGNISING = frozenset({State.LISTENING})
 _OPEN = frozenset({Audio.OPEN})
 
-_DRAIN = Deadline(
-    name="drain",
-    states=frozenset({State.CLOSED}),
-    starts=("answered",),
-    then="the response ends, or the connection is broken off, although the body of the request goes on",
-)
-
 PUT_DEADLINES: tuple[Deadline, ...] = (
     Deadline(
         name="body",
@@ -129,7 +122,12 @@ PUT_DEADLINES: tuple[Deadline, ...] = (
         starts=("recorded",),
         then="as silence: nothing was recognised in a recording whose end has come",
     ),
-    _DRAIN,
+    Deadline(
+        name="drain",
+        states=frozenset({State.CLOSED}),
+        starts=("answered",),
+        then="the response ends, or the connection is broken off, although the body of the request goes on",
+    ),
 )
 """The deadlines of a PUT."""
 
@@ -159,7 +157,6 @@ GET_DEADLINES: tuple[Deadline, ...] = (
         starts=("> Ready",),
         then="204: no PUT with audio has come (D-69)",
     ),
-    _DRAIN,
 )
 """The deadlines of a GET."""
 

@@ -1,0 +1,416 @@
+"""A WSGI application for dialogues, for hosts without ASGI: Flask, Django under WSGI.
+
+It serves Socket V2 at ``/client``. A WebSocket cannot be had over WSGI, so there is no Socket V1.
+
+::
+
+    async def dialogue(turn):
+        yield f"You said {turn.text}."
+
+    app = WsgiApp(dialogue)     # gunicorn --worker-class gthread --threads 64 hello:app
+
+Each request occupies a thread of the server from its beginning to its end, and a GET waits up to 30 seconds
+for its PUT. So count two threads for each user who speaks and one for each other turn that goes on, and use
+threads, not greenlets. A GET finds its PUT only in the same process, which makes one worker with many threads
+the right number. A thread that reads a body does nothing else: what is said before the body ends goes out
+between two reads, and a client that falls silent in its body holds the thread until the server, or a proxy in
+front of it, gives it up. That a client has gone is noticed only when something is read from it or sent to it.
+
+Live audio needs a server that hands chunked bodies on as they come, as gunicorn does. The adapter of a2wsgi
+(1.10) was no help: it takes a body without CONTENT_LENGTH for empty, waits for 64 KiB of any other, and reads
+only when it is asked to, so that nothing can be sent while it waits for the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from wsgiref.util import is_hop_by_hop
+
+from flowstorm_channel.channel import DEFAULT_TIMEOUTS, Timeouts
+from flowstorm_channel.contrib.asgi import ChannelApp
+from flowstorm_channel.contrib.asyncio import Answer, HostFunctions
+from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
+from flowstorm_channel.server import Turn
+from flowstorm_channel.socket_v2 import Sessions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["WsgiApp"]
+
+log = logging.getLogger("flowstorm_channel")
+
+Environ = dict[str, Any]
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+Message = dict[str, Any]
+
+_MOST = 64 * 1024
+"""Bytes that may wait between the two threads, each way, before the one that makes them has to wait, too."""
+_READ = 16 * 1024
+"""Bytes to read at once of a body whose length is known."""
+_READ_LIVE = 256
+"""Of any other: it may be audio that is being spoken, and servers wait until they have that much."""
+
+_LENGTH = re.compile("[0-9]{1,18}")
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+class WsgiApp:
+    """Socket V2 as a WSGI application, at ``/client`` below wherever it is mounted.
+
+    The dialogue and the other functions run in the event loop of a background thread, which each process
+    starts with its first request; so servers may load the application and fork afterwards.
+
+    Args:
+        dialogue: what is said; this and the other functions are those of `Host`.
+        limits: what is taken from clients.
+        timeouts: how long is waited for what.
+        queue_inputs: see `ServerChannel`.
+        keep_sessions_for: seconds for which a session is kept after its last turn, when it does not sleep.
+        functions: see `Host`.
+    """
+
+    def __init__(
+        self,
+        dialogue: Callable[[Turn], Answer],
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        queue_inputs: bool = False,
+        keep_sessions_for: float = 3600.0,
+        **functions: Unpack[HostFunctions],
+    ) -> None:
+        self._make_app = partial(
+            ChannelApp,
+            dialogue,
+            limits=limits,
+            timeouts=timeouts,
+            queue_inputs=queue_inputs,
+            keep_sessions_for=keep_sessions_for,
+            **functions,
+        )
+        # After a fork neither the thread nor a lock that somebody held is of use, nor the requests that were
+        # under way: what is in here belongs to one process each.
+        self._processes = {os.getpid(): _Background(self._make_app())}
+
+    @property
+    def sessions(self) -> Sessions:
+        """Those of this process, when no store keeps them, and the requests that are under way."""
+        return self._background().app.sessions
+
+    def close(self) -> None:
+        """Give up what is under way in this process, close the store and end the thread; no error if it has.
+
+        Requests that come later are answered with 503.
+        """
+        self._background().close()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """The WSGI entrance."""
+        length = environ.get("CONTENT_LENGTH")
+        if length and not _LENGTH.fullmatch(length):
+            return _refuse(start_response, 400, "the Content-Length is no number")
+        return self._answer(environ, start_response)
+
+    def _background(self) -> _Background:
+        found = self._processes.get(os.getpid())
+        # Several threads may get here at once: the first one's stays.
+        return found or self._processes.setdefault(os.getpid(), _Background(self._make_app()))
+
+    def _answer(self, environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        call = _Call()
+        if not self._background().begin(call, _scope(environ)):
+            yield from _refuse(start_response, 503, "the server is going away")
+            return
+        body = _pieces(environ)
+        begun = complete = False
+        try:
+            while not complete:
+                message = call.next_message()
+                if message is not None and message["type"] == "http.response.start":
+                    start_response(_status(message["status"]), _headers(message["headers"]))
+                    begun = True
+                elif message is not None:
+                    complete = not message.get("more_body", False)
+                    if message["body"] and environ["REQUEST_METHOD"] != "HEAD":
+                        yield message["body"]
+                elif not call.over:
+                    call.feed(next(body, b""))
+                elif begun:
+                    raise _broken("the response is given up")
+                else:
+                    yield from _refuse(start_response, 503, "the server is going away")
+                    return
+        finally:
+            # Also when the server closes this generator, since the client has gone.
+            if not complete:
+                call.cancel()
+
+
+class _Background:
+    """The event loop of a process, in a thread of its own."""
+
+    def __init__(self, app: ChannelApp) -> None:
+        self.app = app
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._running = threading.Event()
+        self._loop: asyncio.AbstractEventLoop
+        self._end: asyncio.Event
+        self._calls: set[asyncio.Task[None]] = set()
+
+    def begin(self, call: _Call, scope: Message) -> bool:
+        """Have a request served; False when it is too late for that."""
+        with self._lock:
+            if self._closed:
+                return False
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="flowstorm_channel", daemon=True)
+                self._thread.start()
+                self._running.wait()
+            self._loop.call_soon_threadsafe(self._begin, call, scope)
+            return True
+
+    def close(self) -> None:
+        with self._lock:
+            if self._thread is not None and not self._closed:
+                self._loop.call_soon_threadsafe(self._end.set)
+            self._closed = True
+        # The dialogue may be the one who closes: it cannot wait for itself.
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _begin(self, call: _Call, scope: Message) -> None:
+        task = self._loop.create_task(self.app(scope, call.receive, call.send))
+        call.begin(self._loop, task)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    def _run(self) -> None:
+        asyncio.run(self._live())
+
+    async def _live(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        self._running.set()
+        await self._end.wait()
+        for task in self._calls:
+            task.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+        if self.app.host.store is not None:
+            try:
+                await self.app.host.store.close()
+            except Exception:
+                log.exception("the store cannot be closed")
+
+
+class _Call:
+    """One request: its WSGI thread on one side, its ASGI call in the loop on the other.
+
+    The thread reads the body ahead of the call, and the call writes its response ahead of the thread, both
+    within bounds.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+        """The ASGI call has ended; once the thread sees it, there are no messages left."""
+        self._changed = threading.Condition()
+        # All of this belongs to whoever holds the lock; nobody keeps it for long.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._given_up = False
+        self._error: BaseException | None = None
+        self._pieces: list[bytes] = []
+        self._piece_bytes = 0
+        self._whole = self._told_whole = False
+        self._wanted = False
+        self._messages: deque[Message] = deque()
+        self._message_bytes = 0
+        self._receiver: asyncio.Future[None] | None = None
+        self._sender: asyncio.Future[None] | None = None
+
+    # -------------------------------------------------------- for the WSGI thread
+
+    def next_message(self) -> Message | None:
+        """The next message of the response. None: it is `over`, or the body is to be read on.
+
+        Raises whatever the application raised.
+        """
+        with self._changed:
+            self._changed.wait_for(self._there_is_something_to_do)
+            if self._messages:
+                message = self._messages.popleft()
+                self._message_bytes -= len(message.get("body", b""))
+                if self._message_bytes < _MOST:
+                    self._sender = self._wake(self._sender)
+                return message
+            if self._error is not None:
+                raise self._error
+            return None
+
+    def feed(self, piece: bytes) -> None:
+        """Hand over the next piece of the body; an empty one is its end."""
+        with self._changed:
+            self._pieces.append(piece)
+            self._piece_bytes += len(piece)
+            self._whole = not piece
+            self._receiver = self._wake(self._receiver)
+
+    def cancel(self) -> None:
+        """Nobody waits for the response any more."""
+        with self._changed:
+            self._given_up = True
+            if self._loop is not None and self._task is not None and not self.over:
+                self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def _there_is_something_to_do(self) -> bool:
+        may_read = self._wanted and not self._whole and self._piece_bytes < _MOST
+        return may_read or self.over or bool(self._messages)
+
+    def _wake(self, waiting: asyncio.Future[None] | None) -> None:
+        # While the call is not over its loop is not closed.
+        if waiting is not None and self._loop is not None and not self.over:
+            self._loop.call_soon_threadsafe(_release, waiting)
+
+    # -------------------------------------------------------- for the loop
+
+    def begin(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+        """The ASGI call has been started."""
+        with self._changed:
+            self._loop, self._task = loop, task
+            task.add_done_callback(self._ended)
+            if self._given_up:
+                task.cancel()
+
+    async def receive(self) -> Message:
+        """The ASGI call reads: all that there is of the body."""
+        assert self._loop is not None
+        while True:
+            with self._changed:
+                if self._pieces and not self._told_whole:
+                    body = b"".join(self._pieces)
+                    self._pieces.clear()
+                    self._piece_bytes = 0
+                    self._told_whole = self._whole
+                    self._changed.notify()
+                    return {"type": "http.request", "body": body, "more_body": not self._whole}
+                waiting = self._receiver = self._loop.create_future()
+            if not self._wanted:
+                # A request that is refused by its head alone is refused by now, or in the next round of the
+                # loop. That answer comes first: the client may be waiting for it before it sends its body.
+                await asyncio.sleep(0)
+                with self._changed:
+                    self._wanted = True
+                    self._changed.notify()
+            await waiting
+
+    async def send(self, message: Any) -> None:
+        """The ASGI call writes. It waits while the client is slower than that."""
+        assert self._loop is not None
+        with self._changed:
+            self._messages.append(message)
+            self._message_bytes += len(message.get("body", b""))
+            self._changed.notify()
+            if self._message_bytes < _MOST:
+                return
+            waiting = self._sender = self._loop.create_future()
+        await waiting
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        with self._changed:
+            self.over = True
+            self._error = None if task.cancelled() else task.exception()
+            self._changed.notify()
+
+
+def _release(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
+# ------------------------------------------------------------ the request
+
+
+def _scope(environ: Environ) -> Message:
+    root = _utf8(environ.get("SCRIPT_NAME", ""))
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": environ.get("SERVER_PROTOCOL", "HTTP/1.1").rpartition("/")[2],
+        "method": environ["REQUEST_METHOD"],
+        "scheme": environ["wsgi.url_scheme"],
+        "root_path": root,
+        "path": root + _utf8(environ.get("PATH_INFO", "")),
+        "query_string": environ.get("QUERY_STRING", "").encode("latin-1"),
+        "headers": list(_fields(environ)),
+    }
+
+
+def _utf8(text: str) -> str:
+    """In an environ each character of a text stands for a byte."""
+    return text.encode("latin-1").decode(errors="replace")
+
+
+def _fields(environ: Environ) -> Iterator[tuple[bytes, bytes]]:
+    for key, value in environ.items():
+        # Servers leave out these two, or leave them empty.
+        if key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
+            name = key
+        elif key.startswith("HTTP_") and key not in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"):
+            name = key[len("HTTP_") :]
+        else:
+            continue
+        yield name.lower().replace("_", "-").encode("latin-1"), value.encode("latin-1")
+
+
+def _pieces(environ: Environ) -> Iterator[bytes]:
+    """The body. Each piece is read when it is asked for."""
+    stream = environ["wsgi.input"]
+    chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+    if environ.get("CONTENT_LENGTH"):
+        left = int(environ["CONTENT_LENGTH"])
+        while left > 0:
+            piece = stream.read(min(left, _READ))
+            if not piece:
+                raise _broken("the client broke off its request")
+            left -= len(piece)
+            yield piece
+    elif chunked or environ.get("wsgi.input_terminated"):
+        # Not `read`: however little that is asked for, gunicorn waits for 1 KiB. A line, moreover, most
+        # servers hand over as soon as it is there; that the audio has none does no harm.
+        while piece := stream.readline(_READ_LIVE):
+            yield piece
+
+
+# ------------------------------------------------------------ the response
+
+
+def _status(status: int) -> str:
+    return f"{status} {_PHRASES.get(status, 'Unknown')}"
+
+
+def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    named = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs)
+    return [pair for pair in named if not is_hop_by_hop(pair[0])]  # those are the server's business
+
+
+def _refuse(start_response: StartResponse, status: int, text: str) -> Iterable[bytes]:
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
+    start_response(_status(status), headers)
+    return [f"{text}\n".encode()]
+
+
+def _broken(text: str) -> OSError:
+    # Servers know by the number that there is nothing to report, nor to answer.
+    return ConnectionResetError(errno.ECONNRESET, text)
