@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -107,6 +108,10 @@ class Session:
             raise LocalProtocolError(
                 f"the session cannot be stored: {len(snapshot)} bytes of at most {LIMITS.message_bytes}"
             )
+        if _is_deeper(self.data, LIMITS.nesting - 1):
+            raise LocalProtocolError(
+                f"the session cannot be stored: nested more than {LIMITS.nesting - 1} deep"
+            )
         return snapshot
 
     @classmethod
@@ -129,6 +134,11 @@ class Session:
             raise RemoteProtocolError("no session id", path="sessionId")
         members = {each.name: getattr(found, each.name) for each in attrs.fields(cls)}
         return cls(**{**members, "data": dict(found.data)})
+
+
+def _is_deeper(tree: Any, levels: int) -> bool:
+    inside = tree.values() if isinstance(tree, Mapping) else tree if isinstance(tree, (list, tuple)) else None
+    return inside is not None and (levels == 0 or any(_is_deeper(each, levels - 1) for each in inside))
 
 
 _MOST = 16 * 1024 * 1024

@@ -9,6 +9,14 @@ from typing import Any
 import uvicorn
 
 
+class _Server(uvicorn.Server):
+    async def main_loop(self) -> None:
+        """As uvicorn's, but it looks ten times as often whether it is to stop."""
+        await self.on_tick(0)
+        while not self.should_exit:
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def serving(app: Any, **settings: Any) -> AsyncIterator[str]:
     """Run an ASGI application; gives ``127.0.0.1:port``."""
@@ -17,7 +25,7 @@ async def serving(app: Any, **settings: Any) -> AsyncIterator[str]:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         config = uvicorn.Config(app, log_level="error", ws="websockets-sansio", **settings)
-        server = uvicorn.Server(config)
+        server = _Server(config)
         task = asyncio.create_task(server._serve([listener]))
         try:
             # The socket listens already: who connects now waits until the server accepts.

@@ -60,8 +60,9 @@ def _run(chosen: argparse.Namespace) -> int:
         return 1
     if chosen.verbose:
         functions["observe"] = _show
+    app = ChannelApp(dialogue, **functions)
     config = uvicorn.Config(
-        ChannelApp(dialogue, **functions),
+        app,
         log_level="warning",
         ws="websockets-sansio",
         ws_max_size=max(DEFAULT_LIMITS.message_bytes, DEFAULT_LIMITS.audio_bytes),
@@ -73,7 +74,13 @@ def _run(chosen: argparse.Namespace) -> int:
         f"Listening on ws://{name}:{port}/socket and http://{name}:{port}/client (Ctrl+C stops it)",
         flush=True,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.close()  # else what still runs would be broken off after a while, with tracebacks
+            await super().shutdown(sockets)
+
+    Server(config).run(sockets=[listener])
     return 0
 
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flowstorm_channel.channel import DEFAULT_TIMEOUTS, Timeouts
-from flowstorm_channel.contrib.asyncio import Answer, Driver, Host, HostFunctions
+from flowstorm_channel.contrib.asyncio import Answer, Driver, Host, HostFunctions, Transport
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
-from flowstorm_channel.server import Turn
+from flowstorm_channel.server import ServerChannel, Turn
 from flowstorm_channel.socket_v1 import SocketV1Server
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL_HEADER
 from flowstorm_channel.socket_v2 import Sessions, SocketV2Server
-from flowstorm_channel.wire import END, Close, End, Message, RequestHead, ResponseHead
+from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -68,6 +68,7 @@ class ChannelApp:
         }
         self.sessions = Sessions(stored=self.host.store is not None, keep_for=keep_sessions_for)
         """Those of V2, when no store keeps them, and the requests that are under way."""
+        self._drivers: set[Driver] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entrance."""
@@ -78,19 +79,35 @@ class ChannelApp:
                     await self.host.store.close()
             case "websocket" if _path(scope) in (SOCKET_PATH, CLIENT_PATH):
                 channel = SocketV1Server(**self._settings)
-                await Driver(channel, _WebSocket(scope, receive, send), self.host).run()
+                await self._drive(channel, _WebSocket(scope, receive, send))
             case "websocket":
                 await receive()
                 await send({"type": "websocket.close", "code": 1000, "reason": ""})  # before accept: 403
             case "http" if _path(scope) == CLIENT_PATH:
                 request = SocketV2Server(self.sessions, **self._settings)
-                await Driver(request, _Request(scope, receive, send), self.host).run()
+                await self._drive(request, _Request(scope, receive, send))
             case "http":
                 known = _path(scope) == SOCKET_PATH
                 text = "a WebSocket is expected" if known else "not found"
                 await _answer(send, 426 if known else 404, text)
             case other:
                 raise ValueError(f"{other} is not served here")
+
+    def close(self) -> None:
+        """Close all channels that are open, and tell their clients that the server is going away.
+
+        To be called in the loop that serves, before the server gives up what still runs.
+        """
+        for driver in tuple(self._drivers):
+            driver.close(CloseCode.GOING_AWAY, "the server is going away")
+
+    async def _drive(self, channel: ServerChannel, transport: Transport) -> None:
+        driver = Driver(channel, transport, self.host)
+        self._drivers.add(driver)
+        try:
+            await driver.run()
+        finally:
+            self._drivers.discard(driver)
 
 
 class _WebSocket:
@@ -132,6 +149,11 @@ class _Request:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self._begun = self._ended = False
+        self._announced = any(
+            name == "transfer-encoding" or (name == "content-length" and value != "0")
+            for name, value in _headers(scope)
+        )
+        self._rest: Message | None = None
         self._head: ResponseHead | None = None
 
     async def receive(self) -> Message | None:
@@ -152,8 +174,6 @@ class _Request:
             return END
         self._rest = END
         return body
-
-    _rest: Message | None = None
 
     def _request_head(self) -> RequestHead:
         scope = self._scope
@@ -180,8 +200,9 @@ class _Request:
         head, self._head = self._head, None
         if head is not None:
             headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in head.headers]
-            unread = not self._ended and (head.status >= 400 or self._scope["method"] == "GET")
-            if unread and self._scope.get("http_version", "1.1") < "2":
+            unread = self._announced and not self._ended
+            early = unread and (head.status >= 400 or self._scope["method"] == "GET")
+            if early and self._scope.get("http_version", "1.1") < "2":
                 headers.append((b"connection", b"close"))  # what is left of the body is not worth reading
             await self._send({"type": "http.response.start", "status": head.status, "headers": headers})
 

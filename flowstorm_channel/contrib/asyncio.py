@@ -219,7 +219,8 @@ class Driver:
         except asyncio.CancelledError:
             self.channel.close(CloseCode.GOING_AWAY, "the server is going away")
             self._step()
-            await asyncio.wait(ends[1:], timeout=_LAST_WORDS)
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(ends[1:], timeout=_LAST_WORDS)
             raise
         finally:
             self.channel.receive_eof()

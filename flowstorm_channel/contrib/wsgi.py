@@ -17,8 +17,8 @@ between two reads, and a client that falls silent in its body holds the thread u
 front of it, gives it up. That a client has gone is noticed only when something is read from it or sent to it.
 
 Live audio needs a server that hands chunked bodies on as they come, as gunicorn does. The adapter of a2wsgi
-(1.10) was no help: it takes a body without CONTENT_LENGTH for empty, waits for 64 KiB of any other, and reads
-only when it is asked to, so that nothing can be sent while it waits for the client.
+(1.10) was no help: it takes a body without CONTENT_LENGTH for empty, waits for 64 KiB of any other before it
+hands them on, and sends nothing while it waits.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ log = logging.getLogger("flowstorm_channel")
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 Message = dict[str, Any]
+
+_READ_ON: Message = {"type": "read"}
+_OVER: Message = {"type": "over"}
 
 _MOST = 64 * 1024
 """Bytes that may wait between the two threads, each way, before the one that makes them has to wait, too."""
@@ -137,20 +140,23 @@ class WsgiApp:
         try:
             while not complete:
                 message = call.next_message()
-                if message is not None and message["type"] == "http.response.start":
-                    start_response(_status(message["status"]), _headers(message["headers"]))
-                    begun = True
-                elif message is not None:
-                    complete = not message.get("more_body", False)
-                    if message["body"] and environ["REQUEST_METHOD"] != "HEAD":
-                        yield message["body"]
-                elif not call.over:
-                    call.feed(next(body, b""))
-                elif begun:
-                    raise _broken("the response is given up")
-                else:
-                    yield from _refuse(start_response, 503, "the server is going away")
-                    return
+                match message["type"]:
+                    case "read":
+                        call.feed(next(body, b""))
+                    case "http.response.start":
+                        start_response(_status(message["status"]), _headers(message["headers"]))
+                        begun = True
+                    case "http.response.body":
+                        complete = not message.get("more_body", False)
+                        if message["body"] and environ["REQUEST_METHOD"] != "HEAD":
+                            yield message["body"]
+                    case "over" if begun:
+                        # The server is not to end the response as if it were whole.
+                        raise _broken("the response is given up")
+                    case "over":
+                        complete = True
+                        status = 500 if call.failed else 503
+                        yield from _refuse(start_response, status, "the request is given up")
         finally:
             # Also when the server closes this generator, since the client has gone.
             if not complete:
@@ -165,9 +171,9 @@ class _Background:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._running = threading.Event()
-        self._loop: asyncio.AbstractEventLoop
-        self._end: asyncio.Event
+        self._started = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
 
     def begin(self, call: _Call, scope: Message) -> bool:
@@ -175,35 +181,40 @@ class _Background:
         with self._lock:
             if self._closed:
                 return False
-            if self._thread is None:
+            if self._loop is None:
+                self._started.clear()
                 self._thread = threading.Thread(target=self._run, name="flowstorm_channel", daemon=True)
                 self._thread.start()
-                self._running.wait()
-            self._loop.call_soon_threadsafe(self._begin, call, scope)
+                self._started.wait()
+            if self._loop is None:
+                raise RuntimeError("there is no event loop to be had")
+            self._loop.call_soon_threadsafe(self._begin, self._loop, call, scope)
             return True
 
     def close(self) -> None:
         with self._lock:
-            if self._thread is not None and not self._closed:
+            if self._loop is not None and not self._closed:
                 self._loop.call_soon_threadsafe(self._end.set)
             self._closed = True
         # The dialogue may be the one who closes: it cannot wait for itself.
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
-    def _begin(self, call: _Call, scope: Message) -> None:
-        task = self._loop.create_task(self.app(scope, call.receive, call.send))
-        call.begin(self._loop, task)
+    def _begin(self, loop: asyncio.AbstractEventLoop, call: _Call, scope: Message) -> None:
+        task = loop.create_task(self.app(scope, call.receive, call.send))
+        call.begin(task)
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
     def _run(self) -> None:
-        asyncio.run(self._live())
+        try:
+            asyncio.run(self._live())
+        finally:
+            self._started.set()  # nobody is to wait for a loop that cannot be made
 
     async def _live(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._end = asyncio.Event()
-        self._running.set()
+        self._started.set()
         await self._end.wait()
         for task in self._calls:
             task.cancel()
@@ -223,41 +234,33 @@ class _Call:
     """
 
     def __init__(self) -> None:
-        self.over = False
-        """The ASGI call has ended; once the thread sees it, there are no messages left."""
+        self.failed = False
+        """The ASGI call has ended with an exception, which was logged."""
         self._changed = threading.Condition()
         # All of this belongs to whoever holds the lock; nobody keeps it for long.
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._given_up = False
-        self._error: BaseException | None = None
+        self._given_up = self._over = False
         self._pieces: list[bytes] = []
         self._piece_bytes = 0
-        self._whole = self._told_whole = False
-        self._wanted = False
+        self._wanted = self._whole = self._told_whole = False
         self._messages: deque[Message] = deque()
         self._message_bytes = 0
-        self._receiver: asyncio.Future[None] | None = None
-        self._sender: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
 
     # -------------------------------------------------------- for the WSGI thread
 
-    def next_message(self) -> Message | None:
-        """The next message of the response. None: it is `over`, or the body is to be read on.
-
-        Raises whatever the application raised.
-        """
+    def next_message(self) -> Message:
+        """What is to be done next: send this of the response, or ``read``; ``over``: there is no more."""
         with self._changed:
             self._changed.wait_for(self._there_is_something_to_do)
-            if self._messages:
-                message = self._messages.popleft()
-                self._message_bytes -= len(message.get("body", b""))
-                if self._message_bytes < _MOST:
-                    self._sender = self._wake(self._sender)
-                return message
-            if self._error is not None:
-                raise self._error
-            return None
+            if not self._messages:
+                return _OVER if self._over else _READ_ON
+            message = self._messages.popleft()
+            before = self._message_bytes
+            self._message_bytes -= len(message.get("body", b""))
+            if before >= _MOST > self._message_bytes:
+                self._resume()
+            return message
 
     def feed(self, piece: bytes) -> None:
         """Hand over the next piece of the body; an empty one is its end."""
@@ -265,37 +268,37 @@ class _Call:
             self._pieces.append(piece)
             self._piece_bytes += len(piece)
             self._whole = not piece
-            self._receiver = self._wake(self._receiver)
+            self._resume()
 
     def cancel(self) -> None:
         """Nobody waits for the response any more."""
         with self._changed:
             self._given_up = True
-            if self._loop is not None and self._task is not None and not self.over:
-                self._loop.call_soon_threadsafe(self._task.cancel)
+            if self._task is not None and not self._over:
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
     def _there_is_something_to_do(self) -> bool:
         may_read = self._wanted and not self._whole and self._piece_bytes < _MOST
-        return may_read or self.over or bool(self._messages)
+        return may_read or self._over or bool(self._messages)
 
-    def _wake(self, waiting: asyncio.Future[None] | None) -> None:
-        # While the call is not over its loop is not closed.
-        if waiting is not None and self._loop is not None and not self.over:
-            self._loop.call_soon_threadsafe(_release, waiting)
+    def _resume(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if not self._over:  # after that the loop may be closed
+                each.get_loop().call_soon_threadsafe(_release, each)
 
     # -------------------------------------------------------- for the loop
 
-    def begin(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    def begin(self, task: asyncio.Task[None]) -> None:
         """The ASGI call has been started."""
         with self._changed:
-            self._loop, self._task = loop, task
+            self._task = task
             task.add_done_callback(self._ended)
             if self._given_up:
                 task.cancel()
 
     async def receive(self) -> Message:
         """The ASGI call reads: all that there is of the body."""
-        assert self._loop is not None
         while True:
             with self._changed:
                 if self._pieces and not self._told_whole:
@@ -305,7 +308,7 @@ class _Call:
                     self._told_whole = self._whole
                     self._changed.notify()
                     return {"type": "http.request", "body": body, "more_body": not self._whole}
-                waiting = self._receiver = self._loop.create_future()
+                resumed = self._wait()
             if not self._wanted:
                 # A request that is refused by its head alone is refused by now, or in the next round of the
                 # loop. That answer comes first: the client may be waiting for it before it sends its body.
@@ -313,25 +316,34 @@ class _Call:
                 with self._changed:
                     self._wanted = True
                     self._changed.notify()
-            await waiting
+            await resumed
 
     async def send(self, message: Any) -> None:
         """The ASGI call writes. It waits while the client is slower than that."""
-        assert self._loop is not None
         with self._changed:
             self._messages.append(message)
             self._message_bytes += len(message.get("body", b""))
             self._changed.notify()
-            if self._message_bytes < _MOST:
-                return
-            waiting = self._sender = self._loop.create_future()
-        await waiting
+        while True:
+            with self._changed:
+                if self._message_bytes < _MOST:
+                    return
+                resumed = self._wait()
+            await resumed
+
+    def _wait(self) -> asyncio.Future[None]:
+        resumed = asyncio.get_running_loop().create_future()
+        self._waiting.append(resumed)
+        return resumed
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         with self._changed:
-            self.over = True
-            self._error = None if task.cancelled() else task.exception()
+            self._over = True
+            error = None if task.cancelled() else task.exception()
+            self.failed = error is not None
             self._changed.notify()
+        if error is not None:
+            log.error("a request failed", exc_info=error)
 
 
 def _release(waiting: asyncio.Future[None]) -> None:

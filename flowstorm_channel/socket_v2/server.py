@@ -312,7 +312,9 @@ class SocketV2Server(ServerChannel):
             meeting.waiting = None
             self._due.pop("second_put", None)
             self._arm("body")
-        proposed = self._cookie if self._cookie is not None and well_formed(self._cookie) else None
+        proposed = meeting.session_id or self._cookie
+        if proposed is not None and not well_formed(proposed):
+            proposed = None
         if self._sessions.stored:
             self._ask_for_session(proposed or self._make_id())
             return False
@@ -336,6 +338,7 @@ class SocketV2Server(ServerChannel):
     def _introduce(self, session: Session) -> None:
         """The other requests of the session are to find this one, whatever its cookie said."""
         assert self._meeting is not None
+        self._meeting.session_id = session.session_id
         self._sessions.introduce(self._meeting, self._who(session.session_id))
 
     def _enter(self, session: Session) -> None:
@@ -681,11 +684,10 @@ class SocketV2Server(ServerChannel):
             self._sessions.keep(self._joined, self._sessions.keep_for)
 
     def data_to_send(self) -> Iterator[Message]:
-        for message in super().data_to_send():
-            if not self._head_sent and not isinstance(message, Close):
-                self._head_sent = True
-                yield self._response_head()
-            yield message
+        if self._outbox and not self._head_sent and not isinstance(self._outbox[0].message, Close):
+            self._head_sent = True
+            yield self._response_head()
+        yield from super().data_to_send()
 
     def _response_head(self) -> ResponseHead:
         headers = [("Cache-Control", "no-store")]

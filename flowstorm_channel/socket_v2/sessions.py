@@ -19,7 +19,7 @@ Who = tuple[str, str, str]
 class Rendezvous(Generic[R]):
     """Where the requests of one session that are under way find each other."""
 
-    __slots__ = ("get", "known_as", "put", "waiting")
+    __slots__ = ("get", "known_as", "put", "session_id", "waiting")
 
     def __init__(self) -> None:
         self.put: R | None = None
@@ -29,6 +29,8 @@ class Rendezvous(Generic[R]):
         self.get: R | None = None
         """The GET that reads, or waits for something to read."""
         self.known_as: set[Who] = set()
+        self.session_id: str | None = None
+        """Of the session that its last PUT went on with, whatever id the requests name."""
 
 
 class Sessions:

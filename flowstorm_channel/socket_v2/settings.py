@@ -34,7 +34,7 @@ LOCALE = "en-US"
 
 E = TypeVar("E", bound=Enum)
 _EXPIRED = re.compile(r'\s*max-age\s*=\s*"?(?:0+|-\d+)"?\s*', re.IGNORECASE | re.ASCII)
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
 @attrs.frozen(kw_only=True)
@@ -82,11 +82,11 @@ class Settings:
             text = query.get(each.query) if each.query else None
             name = each.query
             if text is None and each.header:
-                text, name = head.header(each.header), each.header
+                text, name = _header(head, each.header), each.header
             if not text:  # an empty one says nothing
                 continue
             try:
-                found[each.attribute] = each.read(_printable(text))
+                found[each.attribute] = each.read(_clean(text))
             except ValueError as error:
                 raise RemoteProtocolError(str(error), path=name) from None
         for attribute, header, name in (("key", "X-Key", "key"), ("device_id", "X-DeviceId", "deviceId")):
@@ -199,8 +199,19 @@ def _query(url: str) -> dict[str, str]:
         raise RemoteProtocolError("the address is malformed") from None
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
+def _header(head: RequestHead, name: str) -> str | None:
+    """A header's value. Servers read bytes as Latin-1; what is UTF-8 is the same text as in an address."""
+    text = head.header(name)
+    if text is None or text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode()
+    except ValueError:
+        return text
+
+
+def _clean(text: str) -> str:
+    if _CONTROL.search(text):
         raise ValueError("a control character stands in it")
     return text
 
