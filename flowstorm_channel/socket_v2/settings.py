@@ -231,7 +231,7 @@ def check_head(head: RequestHead, limits: Limits) -> None:
         raise LimitExceeded(f"a header or address of more than {limits.header_value_bytes} bytes")
     if size > limits.header_bytes:
         raise LimitExceeded(f"more than {limits.header_bytes} bytes of headers")
-    for text in (head.url, *(each for pair in head.headers for each in pair)):
+    for text in (head.method, head.url, *(each for pair in head.headers for each in pair)):
         # Bytes beyond ASCII are legal in values, and cookies of others do hold them.
         if _CONTROL.search(text):
             raise RemoteProtocolError("a control character stands in the head of the request")
