@@ -76,7 +76,8 @@ def test_a_reader_that_has_had_enough_is_no_failure():
 # ------------------------------------------------------------ demo
 
 
-def test_the_demo_draws_a_whole_conversation(capsys):
+def test_the_demo_draws_a_whole_conversation(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "110")
     assert main(["demo"]) == 0
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
@@ -88,12 +89,18 @@ def test_the_demo_draws_a_whole_conversation(capsys):
         "Recognized “#silence” final",
         "Response session ended",
         "close 1000",
+        "Socket V2: HTTP requests",
+        "PUT: Input “#intro”",
+        "GET: RecognizedInput “a shorter” interim",
+        "GET: end",
+        "PUT: RecognizedInput “a shorter one” final",
+        "PUT: Response session ended",
     ):
         assert seen in printed
     for state in ("Open", "Sleeping", "Listening", "Processing", "Responding", "Closed"):
         assert state in printed
     last = printed.rstrip().splitlines()[-1]
-    assert re.fullmatch(r"\d+ messages, no network, 14\.8 seconds on a clock that was moved by hand\.", last)
+    assert re.fullmatch(r"\d+ messages, no network, 21\.0 seconds on a clock that was moved by hand\.", last)
 
 
 def test_the_demo_shows_bytes_and_fits_its_terminal(capsys, monkeypatch):
@@ -205,6 +212,33 @@ def test_talk_says_what_comes_through_the_pipe():
     ]
 
 
+def test_talk_over_http_is_the_same():
+    with in_a_thread(ChannelApp(example.dialogue)) as address:
+        done, other = (
+            call("talk", f"{scheme}://{address}", typed="hello\nimage\ncommand\nstop\nonce more\n")
+            for scheme in ("ws", "http")
+        )
+    assert (done.stderr, done.returncode) == (other.stderr, other.returncode) == ("", 0)
+    said, also_said = (
+        [line for line in each.stdout.splitlines() if not line.startswith("session ")]
+        for each in (done, other)
+    )
+    assert said == also_said
+
+
+def test_talk_over_http_shows_what_went_wrong():
+    async def authorise(init):
+        return f"{init.key} is not welcome"
+
+    with in_a_thread(ChannelApp(example.dialogue, authorise=authorise)) as address:
+        done = call("talk", f"http://{address}/client", "--key", "nobody", "--msgpack", typed="hello\n")
+        lost = call("talk", f"http://{address}/elsewhere", typed="hello\n")
+    assert done.returncode == lost.returncode == 1
+    assert "! nobody is not welcome" in done.stdout
+    assert "HTTP 403; is the path right?" in done.stderr
+    assert "HTTP 404; is the path right?" in lost.stderr
+
+
 def test_talk_in_msgpack_without_introduction():
     with in_a_thread(ChannelApp(example.dialogue)) as address:
         done = call(
@@ -229,11 +263,12 @@ def test_talk_shows_errors_and_keeps_to_one_line_about_them():
 @pytest.mark.parametrize(
     ("url", "code", "said"),
     [
-        ("http://127.0.0.1:1/", 2, "expected an address such as ws://"),
+        ("ftp://127.0.0.1:1/", 2, "expected an address such as ws://"),
         ("nonsense", 2, "expected an address such as ws://"),
         ("ws://", 2, "expected an address such as ws://"),
         ("ws://127.0.0.1:99999/socket", 2, "expected an address such as ws://"),
         ("ws://127.0.0.1:1", 1, "no connection to ws://127.0.0.1:1/socket"),
+        ("http://127.0.0.1:1", 1, "no connection to http://127.0.0.1:1/client"),
     ],
 )
 def test_talk_to_nobody_says_so_in_one_line(url, code, said):
@@ -285,11 +320,16 @@ def started(*arguments):
 def test_serve_prints_where_and_talks():
     server, line = started("--verbose")
     with server:
-        found = re.fullmatch(r"Listening on (ws://127\.0\.0\.1:\d+/socket) \(Ctrl\+C stops it\)\n", line)
+        here = r"127\.0\.0\.1:\d+"
+        found = re.fullmatch(
+            rf"Listening on (ws://{here}/socket) and (http://{here}/client) \(Ctrl\+C stops it\)\n", line
+        )
         done = call("talk", found[1], typed="hello\n")
+        over_http = call("talk", found[2], typed="hello\n")
         server.send_signal(signal.SIGINT)
         out, err = server.communicate(timeout=20)
     assert "< You said: hello" in done.stdout
+    assert "< You said: hello" in over_http.stdout
     assert "Input: InputEvent(input=Input(" in out
     assert err == ""
     assert server.returncode in (0, 130, -signal.SIGINT)
@@ -324,6 +364,7 @@ def test_serve_where_one_cannot_listen(capsys):
     [
         (["serve"], "uvicorn", "server"),
         (["talk", "ws://127.0.0.1:1"], "websockets.asyncio.client", "websockets"),
+        (["talk", "http://127.0.0.1:1"], "httpx", "httpx"),
     ],
 )
 def test_what_is_not_installed_is_named(command, module, needed, capsys, monkeypatch):

@@ -169,6 +169,8 @@ class _Talk:
                 for item in event.response.items:
                     self._show_item(item)
                 self.client.finish_playback()
+                if isinstance(self.client, SocketV2Client) and event.response.session_ended:
+                    self._show(SessionEndEvent())  # V2 has no word of its own for it
             case SessionStartEvent():
                 self.reached = True
                 print(paint(f"session {printable(event.session_id)}", DIM))
