@@ -160,7 +160,7 @@ class WsgiApp:
         finally:
             # Also when the server closes this generator, since the client has gone.
             if not complete:
-                call.cancel()
+                call.give_up()
 
 
 class _Background:
@@ -239,7 +239,7 @@ class _Call:
         self._changed = threading.Condition()
         # All of this belongs to whoever holds the lock; nobody keeps it for long.
         self._task: asyncio.Task[None] | None = None
-        self._given_up = self._over = False
+        self._receiving = self._given_up = self._over = False
         self._pieces: list[bytes] = []
         self._piece_bytes = 0
         self._wanted = self._whole = self._told_whole = False
@@ -270,12 +270,12 @@ class _Call:
             self._whole = not piece
             self._resume()
 
-    def cancel(self) -> None:
-        """Nobody waits for the response any more."""
+    def give_up(self) -> None:
+        """The client has gone, or the server does not want the response any more."""
         with self._changed:
             self._given_up = True
             if self._task is not None and not self._over:
-                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+                self._task.get_loop().call_soon_threadsafe(self._end, self._task)
 
     def _there_is_something_to_do(self) -> bool:
         may_read = self._wanted and not self._whole and self._piece_bytes < _MOST
@@ -297,10 +297,20 @@ class _Call:
             if self._given_up:
                 task.cancel()
 
+    def _end(self, task: asyncio.Task[None]) -> None:
+        with self._changed:
+            if self._receiving:
+                self._resume()  # it is told
+            else:
+                task.cancel()  # it would not notice
+
     async def receive(self) -> Message:
         """The ASGI call reads: all that there is of the body."""
         while True:
             with self._changed:
+                self._receiving = False
+                if self._given_up:
+                    return {"type": "http.disconnect"}
                 if self._pieces and not self._told_whole:
                     body = b"".join(self._pieces)
                     self._pieces.clear()
@@ -308,14 +318,13 @@ class _Call:
                     self._told_whole = self._whole
                     self._changed.notify()
                     return {"type": "http.request", "body": body, "more_body": not self._whole}
-                resumed = self._wait()
-            if not self._wanted:
-                # A request that is refused by its head alone is refused by now, or in the next round of the
-                # loop. That answer comes first: the client may be waiting for it before it sends its body.
-                await asyncio.sleep(0)
-                with self._changed:
+                if not self._wanted:
+                    # A refusal by the head alone has been said by now. It goes out before anything is read,
+                    # since the client may be waiting for it before it sends its body.
                     self._wanted = True
                     self._changed.notify()
+                self._receiving = True
+                resumed = self._wait()
             await resumed
 
     async def send(self, message: Any) -> None:
@@ -326,6 +335,8 @@ class _Call:
             self._changed.notify()
         while True:
             with self._changed:
+                if self._given_up:
+                    raise _broken("the client has gone")
                 if self._message_bytes < _MOST:
                     return
                 resumed = self._wait()

@@ -475,6 +475,9 @@ class SocketV2Client(ClientChannel):
             request.reader = bodies.decoder(
                 form, self.limits, locale=self._locale, zone_id=self._settings.zone_id
             )
+        if head.status >= 400 and request is self._put_request and self._audio is Audio.OPEN:
+            # Nobody will hear what is said now, and the response ends with the request.
+            self._advance("> InputAudioStreamClose")
         given = given_cookie(head)
         if given == "":
             self._drop_session()
@@ -520,6 +523,7 @@ class SocketV2Client(ClientChannel):
             self._put_request = None
             if status == 204 and self._state is State.PROCESSING:
                 # The microphone was closed before anything was said.
+                self._give_up_turn()
                 self._drop_turns("unanswered")
                 self._advance(self._qualified("interrupt"))
             elif not request.answered:
