@@ -41,12 +41,19 @@ def events(client: ClientChannel, **options: Any) -> Generator[Event, None, None
 
     Args:
         client: a new one.
-        options: for ``httpx.AsyncClient``, such as ``verify`` or ``proxy``.
+        options: for ``httpx.AsyncClient``, such as ``verify`` or ``proxy``. With ``follow_redirects`` a session
+            is lost where httpx follows one: it takes the cookie away.
 
     Raises:
         RuntimeError: an event loop runs in this thread: it would stand still.
         httpx.InvalidURL, httpx.UnsupportedProtocol: the client's address is none.
     """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise RuntimeError("an event loop runs here, and would stand still: use async_events")
     loop = asyncio.new_event_loop()
     told = _run(client, options, forever=False)
     try:
@@ -57,9 +64,11 @@ def events(client: ClientChannel, **options: Any) -> Generator[Event, None, None
                 return
             yield event
     finally:
-        loop.run_until_complete(told.aclose())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        try:
+            loop.run_until_complete(told.aclose())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
 
 
 async def async_events(client: ClientChannel, **options: Any) -> AsyncGenerator[Event, None]:
@@ -71,7 +80,8 @@ async def async_events(client: ClientChannel, **options: Any) -> AsyncGenerator[
 
     Args:
         client: a new one.
-        options: for ``httpx.AsyncClient``, such as ``verify`` or ``proxy``.
+        options: for ``httpx.AsyncClient``, such as ``verify`` or ``proxy``. With ``follow_redirects`` a session
+            is lost where httpx follows one: it takes the cookie away.
 
     Raises:
         httpx.InvalidURL, httpx.UnsupportedProtocol: the client's address is none.
@@ -93,7 +103,7 @@ async def _run(
     lines: dict[Exchange, _Line] = {}
     # The session's cookie is the client's own affair: a jar beside it would send what was dropped.
     nothing_kept = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-    settings = {"timeout": _TIMEOUT, "cookies": nothing_kept, **options}
+    settings = {"timeout": _TIMEOUT, **options, "cookies": nothing_kept}
     try:
         async with httpx.AsyncClient(**settings) as http:
             client.open()
@@ -101,6 +111,11 @@ async def _run(
                 woken.clear()
                 for event in client.events():
                     yield event
+                    if woken.is_set():  # what was said meanwhile does not wait until all has been told
+                        woken.clear()
+                        _flush(client, lines, http, woken)
+                if client.closed:
+                    break
                 _flush(client, lines, http, woken)
                 for exchange, line in tuple(lines.items()):
                     if not line.proceed():

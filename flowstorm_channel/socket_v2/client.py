@@ -31,7 +31,14 @@ from flowstorm_channel.events import (
 from flowstorm_channel.sessions import uuid4_text
 from flowstorm_channel.socket_v2 import bodies
 from flowstorm_channel.socket_v2.bodies import Form
-from flowstorm_channel.socket_v2.settings import COOKIE, Settings, given_cookie, head_size, token_header
+from flowstorm_channel.socket_v2.settings import (
+    COOKIE,
+    Settings,
+    given_cookie,
+    head_size,
+    token_header,
+    unsafe,
+)
 from flowstorm_channel.socket_v2.states import CLIENT_V2, CLIENT_V2_AUDIO, CLIENT_V2_DEADLINES
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.values import AudioFileType, SttEncoding, SttMode
@@ -176,7 +183,8 @@ class SocketV2Client(ClientChannel):
         kw: see `ClientChannel`.
 
     Raises:
-        ValueError: the configuration names what V2 cannot do: Duplex, or μ-law files.
+        ValueError: the configuration names what V2 cannot do: Duplex, or μ-law files; or what is to be a header
+            cannot be one.
     """
 
     RULES: ClassVar[Rules] = Rules(CLIENT_V2, CLIENT_V2_AUDIO, CLIENT_V2_DEADLINES)
@@ -196,6 +204,10 @@ class SocketV2Client(ClientChannel):
     ) -> None:
         super().__init__(url, **kw)
         config = self.init.config
+        headers = tuple(headers)
+        spoken = (self.init.key, self.init.device_id, self.init.token or "", stt_model)
+        if any(map(unsafe, (*spoken, *(text for pair in headers for text in pair)))):
+            raise ValueError("a control character stands in what is to be a header")
         if config.stt_mode is SttMode.DUPLEX or config.tts_file_type is AudioFileType.MULAW:
             raise ValueError("V2 knows neither SttMode.DUPLEX nor AudioFileType.MULAW")
         self._settings = Settings(
@@ -515,10 +527,11 @@ class SocketV2Client(ClientChannel):
         request.complete()
         if request is self._get_request:
             self._get_request = None
-            if status != 200:
-                self._start("unread")
-            elif self._audio is Audio.OPEN:
+            if self._audio is Audio.OPEN and (status == 200 or 400 <= status < 500):
+                # Refused it is told before the PUT is, whose response may be read only after its body.
                 self._advance("recognised")
+            else:
+                self._start("unread")
         elif request is self._put_request:
             self._put_request = None
             if status == 204 and self._state is State.PROCESSING:

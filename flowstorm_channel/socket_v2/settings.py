@@ -22,7 +22,7 @@ from flowstorm_channel.wire import RequestHead, ResponseHead
 
 __all__ = [
     *("COOKIE", "Settings", "check_head", "cookie_of", "given_cookie", "head_size", "is_secure"),
-    *("token_header", "token_of"),
+    *("token_header", "token_of", "unsafe"),
 ]
 
 COOKIE = "flowstorm-session-id"
@@ -210,8 +210,13 @@ def _header(head: RequestHead, name: str) -> str | None:
         return text
 
 
+def unsafe(text: str) -> bool:
+    """Whether a text would be something else in the head of a request: there is a line break, or the like."""
+    return _CONTROL.search(text) is not None
+
+
 def _clean(text: str) -> str:
-    if _CONTROL.search(text):
+    if unsafe(text):
         raise ValueError("a control character stands in it")
     return text
 
@@ -233,7 +238,7 @@ def check_head(head: RequestHead, limits: Limits) -> None:
         raise LimitExceeded(f"more than {limits.header_bytes} bytes of headers")
     for text in (head.method, head.url, *(each for pair in head.headers for each in pair)):
         # Bytes beyond ASCII are legal in values, and cookies of others do hold them.
-        if _CONTROL.search(text):
+        if unsafe(text):
             raise RemoteProtocolError("a control character stands in the head of the request")
 
 
