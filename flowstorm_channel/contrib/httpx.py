@@ -41,8 +41,7 @@ def events(client: ClientChannel, **options: Any) -> Generator[Event, None, None
 
     Args:
         client: a new one.
-        options: for ``httpx.AsyncClient``, such as ``verify`` or ``proxy``. With ``follow_redirects`` a session
-            is lost where httpx follows one: it takes the cookie away.
+        options: for ``httpx.AsyncClient``, such as ``verify`` or ``proxy``.
 
     Raises:
         RuntimeError: an event loop runs in this thread: it would stand still.
@@ -80,8 +79,7 @@ async def async_events(client: ClientChannel, **options: Any) -> AsyncGenerator[
 
     Args:
         client: a new one.
-        options: for ``httpx.AsyncClient``, such as ``verify`` or ``proxy``. With ``follow_redirects`` a session
-            is lost where httpx follows one: it takes the cookie away.
+        options: for ``httpx.AsyncClient``, such as ``verify`` or ``proxy``.
 
     Raises:
         httpx.InvalidURL, httpx.UnsupportedProtocol: the client's address is none.
@@ -104,6 +102,8 @@ async def _run(
     # The session's cookie is the client's own affair: a jar beside it would send what was dropped.
     nothing_kept = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     settings = {"timeout": _TIMEOUT, **options, "cookies": nothing_kept}
+    hooks = dict(settings.get("event_hooks") or {})
+    settings["event_hooks"] = {**hooks, "request": [*hooks.get("request", ()), _keep_session]}
     try:
         async with httpx.AsyncClient(**settings) as http:
             client.open()
@@ -148,6 +148,16 @@ def _flush(
                 lines[exchange] = _Line(client, exchange, message, http, woken)
             elif exchange in lines:
                 lines[exchange].send(message)
+
+
+_SENT = "flowstorm_channel.sent"
+
+
+async def _keep_session(request: httpx.Request) -> None:
+    """Put the session's cookie back: httpx takes it from a request that follows a redirect."""
+    host, cookie = request.extensions[_SENT]
+    if cookie is not None and request.url.host == host:
+        request.headers["Cookie"] = cookie
 
 
 class _Line:
@@ -201,7 +211,11 @@ class _Line:
         headers = [*head.headers, ("Accept-Encoding", "identity")]
         try:
             async with self._http.stream(
-                head.method, head.url, headers=headers, content=self._content()
+                head.method,
+                head.url,
+                headers=headers,
+                content=self._content(),
+                extensions={_SENT: (httpx.URL(head.url).host, head.header("Cookie"))},
             ) as response:
                 pairs = response.headers.multi_items()
                 self._hand_over(ResponseHead(status=response.status_code, headers=pairs))

@@ -183,8 +183,8 @@ class SocketV2Client(ClientChannel):
         kw: see `ClientChannel`.
 
     Raises:
-        ValueError: the configuration names what V2 cannot do: Duplex, or μ-law files; or what is to be a header
-            cannot be one.
+        ValueError: the configuration names what V2 cannot do: Duplex, or μ-law files; or what is to be
+            a header cannot be one.
     """
 
     RULES: ClassVar[Rules] = Rules(CLIENT_V2, CLIENT_V2_AUDIO, CLIENT_V2_DEADLINES)
