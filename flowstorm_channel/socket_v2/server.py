@@ -755,3 +755,4 @@ class SocketV2Server(ServerChannel):
             self._end_get()
         else:
             self._refuse(503, reason or "the server is going away", None, why=why)
+            self._end_response()  # nothing of the body is worth waiting for
