@@ -469,7 +469,7 @@ class Driver:
                 self.channel.provide(need, snapshot)
 
     def _give_way(self) -> None:
-        """Another process wants the session: at once, or when audio that comes in has become a turn (D-68)."""
+        """Another process wants the session: now, or when the audio that comes in has become a turn."""
         self._wanted = True
         self.channel.give_way()
 
