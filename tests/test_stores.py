@@ -328,7 +328,7 @@ def test_the_holder_is_told_and_the_waiter_gets_what_it_stores(play: Play) -> No
         assert await hold.save(b"the end of the first", 60.0)
         following = await waiter
         assert following.snapshot == b"the end of the first"
-        assert len(times) == 1
+        assert times[0] <= times[-1]
         assert await following.save(b"two", 60.0)
 
     play(scenario)
@@ -347,7 +347,7 @@ def test_a_waiter_gets_it_after_a_release_too(play: Play) -> None:
     play(scenario)
 
 
-def test_a_holder_is_told_once_and_may_fail_to_hear(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_holder_is_told_while_somebody_waits_and_may_fail_to_hear(play: Play, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(farm: Farm) -> None:
         count = 0
         heard = asyncio.Event()
@@ -363,12 +363,14 @@ def test_a_holder_is_told_once_and_may_fail_to_hear(play: Play, caplog: pytest.L
         await asyncio.wait_for(heard.wait(), 2)
         first.cancel()
         await asyncio.wait({first})
-        assert await take(farm.store(), patience=0.2) is None
-        assert count == 1
+        before = count
+        assert await take(farm.store(), patience=0.6) is None
+        assert count > before
         assert await hold.save(b"one", 60.0)
 
     with caplog.at_level(logging.ERROR, "flowstorm_channel"):
         play(scenario)
+    assert len(caplog.records) == 1
     assert "deaf" in caplog.text
 
 

@@ -208,7 +208,6 @@ class Driver:
         self._hearing: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
         self._hold: Hold | None = None
-        self._wanted = False
 
     async def run(self) -> None:
         """Carry messages until one end closes. Cancelled, it closes the channel and tells the client."""
@@ -321,8 +320,6 @@ class Driver:
                 if not turn.over:
                     task = self._answering[turn.number] = self._spawn(self._answer(turn))
                     task.add_done_callback(partial(self._answered, turn.number))
-                if self._wanted:
-                    self.channel.give_way()
             case TurnInterruptedEvent():
                 if event.number in self._answering:
                     self._answering[event.number].cancel()
@@ -452,7 +449,7 @@ class Driver:
                 await self._let_go()
                 owner = f"{need.key}\n{need.device_id}"
                 self._hold = await store.take(
-                    need.session_id, owner, patience=_PATIENCE, wanted=self._give_way
+                    need.session_id, owner, patience=_PATIENCE, wanted=self.channel.give_way
                 )
                 if self._hold is None:
                     raise _Busy
@@ -467,11 +464,6 @@ class Driver:
         else:
             with suppress(TooLateError):
                 self.channel.provide(need, snapshot)
-
-    def _give_way(self) -> None:
-        """Another process wants the session: now, or when the audio that comes in has become a turn."""
-        self._wanted = True
-        self.channel.give_way()
 
     async def _keep(self, need: StoreNeed) -> None:
         hold, self._hold = self._hold, None

@@ -29,6 +29,9 @@ __all__ = ["ForeignHold", "Hold", "MemoryStore", "Notice", "Store", "StoreError"
 
 log = logging.getLogger("flowstorm_channel")
 
+_AGAIN = 0.1
+"""Seconds until a holder is told again that its session is wanted."""
+
 
 class StoreError(Exception):
     """The store cannot be reached, or failed."""
@@ -78,7 +81,8 @@ class Store(Protocol):
             session_id: the session; there need not be one of that name yet.
             owner: whose session it is, any text; the store keeps a digest of it.
             patience: the seconds to wait for another holder.
-            wanted: called once, in this event loop, when somebody else wants the session; must not block.
+            wanted: called in this event loop when somebody else wants the session, and again while they wait;
+                must not block.
 
         Returns:
             The hold. None when the other holder did not let go in time, when somebody else waits for it
@@ -105,18 +109,20 @@ def owner_digest(owner: str) -> str:
 
 
 class Notice:
-    """Calls a function when it is first rung, and logs what that raises."""
+    """Calls a function as often as it is rung, and logs what that raises, once."""
 
     def __init__(self, function: Callable[[], None]) -> None:
-        self._function: Callable[[], None] | None = function
+        self._function = function
+        self._failed = False
 
     def ring(self) -> None:
-        function, self._function = self._function, None
-        if function is not None:
-            try:
-                function()
-            except Exception:
+        """Call it."""
+        try:
+            self._function()
+        except Exception:
+            if not self._failed:
                 log.exception("a holder failed to hear that its session is wanted")
+            self._failed = True
 
 
 class ForeignHold:
@@ -171,8 +177,12 @@ class MemoryStore:
             # It stays for as long as we wait, and keeps everybody else out when the holder lets go.
             free = self._waiting[session_id] = asyncio.get_running_loop().create_future()
             try:
-                holder.notice.ring()
-                await asyncio.wait({free}, timeout=patience)
+                left = patience
+                while not free.done() and left > 0:
+                    # More than once: what the holder cannot end now it may have to end before we give up.
+                    holder.notice.ring()
+                    await asyncio.wait({free}, timeout=min(left, _AGAIN))
+                    left -= _AGAIN
             finally:
                 del self._waiting[session_id]
             if session_id in self._holds:
