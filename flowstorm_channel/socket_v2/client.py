@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlencode
 
 import attrs
@@ -31,6 +30,7 @@ from flowstorm_channel.events import (
 from flowstorm_channel.sessions import uuid4_text
 from flowstorm_channel.socket_v2 import bodies
 from flowstorm_channel.socket_v2.bodies import Form
+from flowstorm_channel.socket_v2.requests import Complaint, Request
 from flowstorm_channel.socket_v2.settings import (
     COOKIE,
     Settings,
@@ -51,117 +51,6 @@ __all__ = ["SocketV2Client"]
 
 _PIECE = 64 * 1024
 _REFUSED = (401, 403)
-
-
-class _Request:
-    """One request of the client's and its response: an `Exchange`."""
-
-    def __init__(
-        self, client: SocketV2Client, head: RequestHead, cookie: str | None, *, logs: bool = False
-    ) -> None:
-        self._client = client
-        self.logs = logs
-        """It is neither the PUT nor the GET of a turn."""
-        self._outbox: deque[Message] = deque()
-        self.put(head)
-        self.cookie = cookie
-        self.answered = False
-        """Response or Error has come."""
-        self.input: InputEvent | None = None
-        """The text that the user switched to in mid-stream."""
-        self.writing = True
-        """The end of the body has not been put out."""
-        self.over = False
-        """Nothing that it brings counts any more."""
-        self.status: int | None = None
-        self.reader: bodies.Reader = bodies.Nothing()
-        self.received = 0
-        self._asked = False
-        self._headed = False
-
-    # -------------------------------------------------------- for the transport
-
-    def receive_data(self, message: Message) -> None:
-        """Take what the transport brought: the head of the response, its body piece by piece, `END`.
-
-        Raises:
-            LocalProtocolError: the transport cannot have brought it: a mistake of the host.
-        """
-        if self.over:
-            return
-        legal = (bytes, End, Close) if self._headed else (ResponseHead, Close)
-        if not isinstance(message, legal):
-            raise LocalProtocolError(
-                f"a response cannot bring {type(message).__name__} now",
-                legal=[each.__name__ for each in legal],
-            )
-        self._headed = True
-        self._client._arrive(self, message)
-
-    def receive_eof(self) -> None:
-        """The transport is gone. May be called at any time and more than once."""
-        if not self.over:
-            self._client._arrive(self, Close(CloseCode.ABNORMAL, "the connection was lost"))
-
-    def data_to_send(self) -> Iterator[Message]:
-        """The head of the request, its body piece by piece, `END`; `Close` when it is given up."""
-        while self._outbox:
-            message = self._outbox.popleft()
-            self._asked = True
-            self._client._outbox_bytes -= cost_of(message)
-            yield message
-
-    # -------------------------------------------------------- for the client
-
-    @property
-    def pending(self) -> bool:
-        """Whether there is something to send."""
-        return bool(self._outbox)
-
-    @property
-    def waiting_bytes(self) -> int:
-        """How much there is to send, in bytes."""
-        return sum(map(cost_of, self._outbox))
-
-    @property
-    def done(self) -> bool:
-        """Whether it needs no transport any more."""
-        return self.over and not self._outbox
-
-    @property
-    def complaint(self) -> str:
-        """What the body of a refusal says."""
-        return self.reader.text if isinstance(self.reader, _Complaint) else ""
-
-    def put(self, message: Message) -> None:
-        """Have it sent."""
-        self._outbox.append(message)
-        self._client._outbox_bytes += cost_of(message)
-        if isinstance(message, End):
-            self.writing = False
-
-    def give_up(self) -> None:
-        """Have it broken off, unless it is over."""
-        if not self.over:
-            self.over = True
-            self._drop()
-            if self._asked:
-                self.put(Close(CloseCode.NORMAL, "given up"))
-
-    def lose(self) -> None:
-        """Its transport is gone, and with it what waits."""
-        self.over = True
-        self._drop()
-
-    def complete(self) -> None:
-        """The response has come to its end; what is left of the request has none to be read by."""
-        if self.writing or self._outbox:
-            self.give_up()
-        self.over = True
-
-    def _drop(self) -> None:
-        self._client._outbox_bytes -= self.waiting_bytes
-        self._outbox.clear()
 
 
 class SocketV2Client(ClientChannel):
@@ -226,11 +115,11 @@ class SocketV2Client(ClientChannel):
         token = self.init.token
         self._headers = (*headers, *((token_header(token),) if token else ()))
         self._make_id = make_id
-        self._requests: list[_Request] = []
-        self._put_request: _Request | None = None
-        self._get_request: _Request | None = None
-        self._source: _Request | None = None  # of the event in _decoded
-        self._cut_off: tuple[_Request, ...] = ()
+        self._requests: list[Request] = []
+        self._put_request: Request | None = None
+        self._get_request: Request | None = None
+        self._source: Request | None = None  # of the event in _decoded
+        self._cut_off: tuple[Request, ...] = ()
         self._opened = False  # the microphone, and nobody has been told
         self._proposed: str | None = None  # a session id, while none is held
 
@@ -246,7 +135,10 @@ class SocketV2Client(ClientChannel):
         self._cut_off = tuple(self._requests)
         super().receive_eof()
 
-    def _arrive(self, request: _Request, message: Message) -> None:
+    def _account(self, size: int) -> None:
+        self._outbox_bytes += size
+
+    def _arrive(self, request: Request, message: Message) -> None:
         cost = cost_of(message) + (head_size(message)[0] if isinstance(message, ResponseHead) else 0)
         most = self.limits.queued_bytes
         piece: Message | LimitExceeded = message
@@ -264,7 +156,7 @@ class SocketV2Client(ClientChannel):
         body: Iterable[bytes | End] = (),
         *,
         logs: bool = False,
-    ) -> _Request:
+    ) -> Request:
         """Put out a new request."""
         headers, query = [], []
         settings = attrs.evolve(self._settings, locale=self._locale)
@@ -283,7 +175,7 @@ class SocketV2Client(ClientChannel):
         if query:
             url += ("&" if "?" in url else "?") + urlencode(query)
         head = RequestHead(method=method, url=url, headers=(*headers, *self._headers))
-        request = _Request(self, head, cookie, logs=logs)
+        request = Request(head, cookie, logs=logs, arrive=self._arrive, account=self._account)
         for each in body:
             request.put(each)
         self._requests.append(request)
@@ -454,7 +346,7 @@ class SocketV2Client(ClientChannel):
 
     # -------------------------------------------------------- what the server does
 
-    def _read(self, message: tuple[_Request, Message | LimitExceeded]) -> None:
+    def _read(self, message: tuple[Request, Message | LimitExceeded]) -> None:
         request, piece = self._source, _ = message
         if isinstance(piece, LimitExceeded):
             self._tell(FaultEvent(error=piece))
@@ -462,7 +354,7 @@ class SocketV2Client(ClientChannel):
         elif not request.over:
             self._on_piece(request, piece)
 
-    def _on_piece(self, request: _Request, piece: Message) -> None:
+    def _on_piece(self, request: Request, piece: Message) -> None:
         match piece:
             case ResponseHead():
                 self._on_head(request, piece)
@@ -473,7 +365,7 @@ class SocketV2Client(ClientChannel):
             case Close(code, reason):
                 self._on_break(request, code, reason)
 
-    def _on_head(self, request: _Request, head: ResponseHead) -> None:
+    def _on_head(self, request: Request, head: ResponseHead) -> None:
         size, longest = head_size(head)
         if size > self.limits.header_bytes or longest > self.limits.header_value_bytes:
             self._on_fault(request, LimitExceeded(f"more than {self.limits.header_bytes} bytes of headers"))
@@ -481,7 +373,7 @@ class SocketV2Client(ClientChannel):
         request.status = head.status
         form = bodies.body_form(bodies.media_type_of(head.header("Content-Type")))
         if head.status >= 400 or form in (None, Form.TEXT):
-            request.reader = _Complaint(form, self.limits)
+            request.reader = Complaint(form, self.limits)
         else:
             assert form is not None
             request.reader = bodies.decoder(
@@ -497,7 +389,7 @@ class SocketV2Client(ClientChannel):
             self._proposed = None
             self._on_session_start(SessionStartEvent(session_id=given), "< SessionStarted")
 
-    def _on_body(self, request: _Request, data: bytes) -> None:
+    def _on_body(self, request: Request, data: bytes) -> None:
         request.received += len(data)
         try:
             if request.received > self.limits.body_bytes:
@@ -511,13 +403,13 @@ class SocketV2Client(ClientChannel):
             self._decoded.append(event)
             self._inbox.appendleft(((request, b""), 0))  # there may be more in it
 
-    def _on_fault(self, request: _Request, error: RemoteProtocolError) -> None:
+    def _on_fault(self, request: Request, error: RemoteProtocolError) -> None:
         """What the response brings makes no sense: it is given up."""
         self._tell(FaultEvent(error=error))
         request.give_up()
         self._on_break(request, CloseCode.ABNORMAL, str(error))
 
-    def _on_end(self, request: _Request) -> None:
+    def _on_end(self, request: Request) -> None:
         status = request.status or 0
         try:
             if not request.answered:
@@ -545,7 +437,7 @@ class SocketV2Client(ClientChannel):
             problem = f"logs were refused: HTTP {status} {request.complaint}"
             self._tell(FaultEvent(error=RemoteProtocolError(problem)))
 
-    def _on_break(self, request: _Request, code: int, reason: str) -> None:
+    def _on_break(self, request: Request, code: int, reason: str) -> None:
         if not request.over:
             request.lose()
         if request is self._get_request:
@@ -562,7 +454,7 @@ class SocketV2Client(ClientChannel):
         elif request.logs:
             self._tell(FaultEvent(error=RemoteProtocolError(f"logs were lost: {reason}")))
 
-    def _on_failure(self, request: _Request, status: int) -> None:
+    def _on_failure(self, request: Request, status: int) -> None:
         """The PUT has ended without an answer."""
         reason = f"HTTP {status}"
         if status >= 400:
@@ -599,7 +491,7 @@ class SocketV2Client(ClientChannel):
             request.answered = isinstance(event, ResponseEvent)
             super()._take(event)
 
-    def _on_interim_input(self, event: RecognizedInputEvent, request: _Request) -> None:
+    def _on_interim_input(self, event: RecognizedInputEvent, request: Request) -> None:
         streaming = self._put_request is not None and not self._put_request.answered
         if request is self._get_request and (not streaming or not self._allows("< Recognized interim")):
             return  # too late to be of interest
@@ -607,7 +499,7 @@ class SocketV2Client(ClientChannel):
             self._advance("< Recognized interim")
             self._tell(event)
 
-    def _on_final_input(self, event: RecognizedInputEvent, request: _Request) -> None:
+    def _on_final_input(self, event: RecognizedInputEvent, request: Request) -> None:
         if not self._admit("< Recognized final"):
             return
         said = request.input
@@ -620,7 +512,7 @@ class SocketV2Client(ClientChannel):
         self._advance("< Recognized final")
         self._tell(event, turn)
 
-    def _give_up_all_but(self, request: _Request) -> None:
+    def _give_up_all_but(self, request: Request) -> None:
         for other in (self._put_request, self._get_request):
             if other is not None and other is not request:
                 other.give_up()
@@ -672,47 +564,3 @@ class SocketV2Client(ClientChannel):
 
     def _give_up_transport(self, code: int, reason: str) -> None:  # noqa: ARG002
         self._give_up_turn()
-
-
-class _Complaint:
-    """The body of a response that is no answer: the text of its Error, or as much as a person may read."""
-
-    def __init__(self, form: Form | None, limits: Any) -> None:
-        self._data = bytearray()
-        self._reader = (
-            bodies.decoder(form, limits, locale="en", zone_id="UTC")
-            if form in (Form.JSON, Form.MSGPACK)
-            else None
-        )
-        self._found: str | None = None
-
-    @property
-    def text(self) -> str:
-        """What it says."""
-        if self._found is not None:
-            return self._found
-        lines = self._data.decode(errors="replace").split("\n")
-        return " ".join(line.removeprefix("! ").strip() for line in lines if line.strip())
-
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
-        if self._reader is not None:
-            self._reader.feed(data)
-        elif len(self._data) < _LONGEST_COMPLAINT:
-            self._data += data[:_LONGEST_COMPLAINT]
-
-    def next_event(self) -> Event | None:
-        """Never one: the text is told with the status."""
-        try:
-            event = None if self._reader is None else self._reader.next_event()
-        except RemoteProtocolError:
-            return None
-        if isinstance(event, ErrorEvent) and self._found is None:
-            self._found = event.text
-        return None
-
-    def close(self) -> None:
-        """The body is at its end."""
-
-
-_LONGEST_COMPLAINT = 1000
