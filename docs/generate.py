@@ -561,7 +561,7 @@ def states_page() -> list[str]:
         *matrix(GET),
         "### Deadlines",
         "",
-        *deadlines(GET, GET_DEADLINES, {}),
+        *deadlines(GET, GET_DEADLINES, {"late": f"`Timeouts.second_put`, {seconds(Timeouts().second_put)}"}),
     ]
 
 

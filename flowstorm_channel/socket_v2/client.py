@@ -51,6 +51,8 @@ __all__ = ["SocketV2Client"]
 
 _PIECE = 64 * 1024
 _REFUSED = (401, 403)
+_PASSING = (408, 429)
+"""What a proxy may say of a GET, and not mean for long."""
 
 
 class SocketV2Client(ClientChannel):
@@ -73,7 +75,7 @@ class SocketV2Client(ClientChannel):
 
     Raises:
         ValueError: the configuration names what V2 cannot do: Duplex, or μ-law files; or what is to be
-            a header cannot be one.
+            a header or a cookie cannot be one.
     """
 
     RULES: ClassVar[Rules] = Rules(CLIENT_V2, CLIENT_V2_AUDIO, CLIENT_V2_DEADLINES)
@@ -93,6 +95,8 @@ class SocketV2Client(ClientChannel):
     ) -> None:
         super().__init__(url, **kw)
         config = self.init.config
+        if self.session_id is not None and not sendable(self.session_id):
+            raise ValueError(f"{self.session_id!r} cannot be a cookie")
         headers = tuple(headers)
         spoken = (self.init.key, self.init.device_id, self.init.token or "", stt_model)
         if any(map(unsafe, (*spoken, *(text for pair in headers for text in pair)))):
@@ -362,8 +366,9 @@ class SocketV2Client(ClientChannel):
                 self._on_body(request, piece)
             case End.END:
                 self._on_end(request)
-            case Close(code, reason):
-                self._on_break(request, code, reason)
+            case _:
+                assert isinstance(piece, Close)
+                self._on_break(request, piece.code, piece.reason)
 
     def _on_head(self, request: Request, head: ResponseHead) -> None:
         size, longest = head_size(head)
@@ -419,7 +424,8 @@ class SocketV2Client(ClientChannel):
         request.complete()
         if request is self._get_request:
             self._get_request = None
-            if self._audio is Audio.OPEN and (status == 200 or 400 <= status < 500):
+            refused = 400 <= status < 500 and status not in _PASSING
+            if self._audio is Audio.OPEN and (status == 200 or refused):
                 # Refused it is told before the PUT is, whose response may be read only after its body.
                 self._advance("recognised")
             else:

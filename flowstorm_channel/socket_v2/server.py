@@ -107,6 +107,7 @@ class SocketV2Server(ServerChannel):
         self._allow = ""
         self._head_sent = False
         self._waits = False  # a GET without a PUT
+        self._late = False  # a GET while the answer is on its way
 
     # -------------------------------------------------------- the host's words
 
@@ -308,6 +309,8 @@ class SocketV2Server(ServerChannel):
         if meeting.put is not None and not self._take_over(meeting, meeting.put):
             return False
         meeting.put = self
+        if meeting.get is not None:
+            meeting.get._late = False  # it is this one's
         if meeting.waiting is self:
             meeting.waiting = None
             self._due.pop("second_put", None)
@@ -527,8 +530,9 @@ class SocketV2Server(ServerChannel):
         elif put._audio is Audio.OPEN:
             self._join_put()
         else:
-            self._join_put()
-            self._end_get()
+            # It is late for this PUT; or early for the next one, with which the user interrupts the answer.
+            self._late = True
+            self._start("late")
 
     def _join_put(self) -> None:
         """The PUT has come, and audio with it."""
@@ -560,8 +564,8 @@ class SocketV2Server(ServerChannel):
 
     def _release_get(self) -> None:
         """Nothing more will be recognised in this PUT: the GET that reads for it ends with 200."""
-        if not self._reads and self._meeting is not None and self._meeting.get is not None:
-            get = self._meeting.get
+        get = None if self._reads or self._meeting is None else self._meeting.get
+        if get is not None and not get._late:
             get._join_put()
             get._end_get()
 
@@ -707,6 +711,8 @@ class SocketV2Server(ServerChannel):
         match name:
             case "silence":
                 return None if self._recording else super()._limit(name)
+            case "late":
+                return self.timeouts.second_put
             case "second_put":
                 return None if self._queue_inputs else self.timeouts.second_put
             case "body" | "recording" | "drain" | "get":
@@ -727,6 +733,9 @@ class SocketV2Server(ServerChannel):
                 self._put(Close(CloseCode.NORMAL, "the request does not end"))
                 self._finish(CloseCode.NORMAL, "the request does not end")
             case "get":
+                self._end_get()
+            case "late":
+                self._join_put()
                 self._end_get()
             case _:
                 super()._timed_out(name)
@@ -751,7 +760,7 @@ class SocketV2Server(ServerChannel):
                 self._keep()
             self._answered = True
             super()._shut(code, reason, why)
-        elif self._reads:
+        elif self._reads and self._state is State.SLEEPING:
             self._end_get()
         else:
             self._refuse(503, reason or "the server is going away", None, why=why)

@@ -22,7 +22,7 @@ from flowstorm_channel.wire import RequestHead, ResponseHead
 
 __all__ = [
     *("COOKIE", "Settings", "check_head", "cookie_of", "given_cookie", "head_size", "is_secure"),
-    *("token_header", "token_of", "unsafe"),
+    *("sendable", "token_header", "token_of", "unsafe"),
 ]
 
 COOKIE = "flowstorm-session-id"
@@ -281,6 +281,11 @@ def token_header(token: str) -> tuple[str, str]:
     return "Authorization", f"{_BEARER}{token}"
 
 
+def sendable(session_id: str) -> bool:
+    """Whether an id can be sent back as it is; what a server makes up need not be well-formed for ours."""
+    return len(session_id) <= 256 and all("!" <= each <= "~" and each not in '",;\\' for each in session_id)
+
+
 def given_cookie(head: ResponseHead) -> str | None:
     """The session id that a response gives its client, empty to take it away; None when it says nothing.
 
@@ -296,6 +301,6 @@ def given_cookie(head: ResponseHead) -> str | None:
             text = text.strip().strip('"')
             if any(_EXPIRED.fullmatch(each) for each in attributes):
                 found = ""
-            elif len(text) <= 256 and all("!" <= each <= "~" and each not in '",;\\' for each in text):
+            elif sendable(text):
                 found = text
     return found

@@ -157,6 +157,12 @@ GET_DEADLINES: tuple[Deadline, ...] = (
         starts=("> Ready",),
         then="204: no PUT with audio has come (D-69)",
     ),
+    Deadline(
+        name="late",
+        states=frozenset({State.SLEEPING}),
+        starts=("late",),
+        then="200, empty: what the running PUT said was recognised before, and no other PUT has come",
+    ),
 )
 """The deadlines of a GET."""
 
