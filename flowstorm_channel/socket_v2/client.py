@@ -36,6 +36,7 @@ from flowstorm_channel.socket_v2.settings import (
     Settings,
     given_cookie,
     head_size,
+    sendable,
     token_header,
     unsafe,
 )
