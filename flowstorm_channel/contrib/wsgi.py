@@ -348,13 +348,13 @@ class _Call:
         return resumed
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        with self._changed:
-            self._over = True
-            error = None if task.cancelled() else task.exception()
-            self.failed = error is not None
-            self._changed.notify()
+        error = None if task.cancelled() else task.exception()
         if error is not None:
             log.error("a request failed", exc_info=error)
+        with self._changed:
+            self._over = True
+            self.failed = error is not None
+            self._changed.notify()
 
 
 def _release(waiting: asyncio.Future[None]) -> None:

@@ -529,6 +529,9 @@ class SocketV2Server(ServerChannel):
             self._sessions.waiting += 1
         elif put._audio is Audio.OPEN:
             self._join_put()
+        elif put._running is None:
+            self._join_put()
+            self._end_get()
         else:
             # It is late for this PUT; or early for the next one, with which the user interrupts the answer.
             self._late = True
@@ -760,7 +763,7 @@ class SocketV2Server(ServerChannel):
                 self._keep()
             self._answered = True
             super()._shut(code, reason, why)
-        elif self._reads and self._state is State.SLEEPING:
+        elif self._reads and self._state is not State.LISTENING:
             self._end_get()
         else:
             self._refuse(503, reason or "the server is going away", None, why=why)
