@@ -22,6 +22,7 @@ import httpx
 from flowstorm_channel.channel import Exchange
 from flowstorm_channel.client import ClientChannel
 from flowstorm_channel.events import Event
+from flowstorm_channel.socket_v2.requests import Request
 from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead
 
 __all__ = ["async_events", "events"]
@@ -107,36 +108,39 @@ async def _run(
     try:
         async with httpx.AsyncClient(**settings) as http:
             client.open()
-            while not client.closed:
-                woken.clear()
-                for event in client.events():
-                    yield event
-                    if woken.is_set():  # what was said meanwhile does not wait until all has been told
-                        woken.clear()
-                        _flush(client, lines, http, woken)
-                if client.closed:
-                    break
-                _flush(client, lines, http, woken)
-                for exchange, line in tuple(lines.items()):
-                    if not line.proceed():
-                        del lines[exchange]
-                wait = client.timeout()
-                if not forever and not lines and wait is None and not woken.is_set():
-                    return
-                alarm = None if wait is None else loop.call_later(wait, woken.set)
-                try:
-                    await woken.wait()
-                finally:
-                    if alarm is not None:
-                        alarm.cancel()
-            _flush(client, lines, http, woken)
-            if lines:  # logs that were said before the end; what else was under way has been given up
-                await asyncio.wait({line.task for line in lines.values()}, timeout=_LAST_WORDS)
+            try:
+                while True:
+                    woken.clear()
+                    for event in client.events():
+                        yield event
+                        if woken.is_set():  # what was said meanwhile does not wait until all has been told
+                            woken.clear()
+                            _flush(client, lines, http, woken)
+                    _flush(client, lines, http, woken)
+                    if client.closed:
+                        break
+                    for exchange, line in tuple(lines.items()):
+                        if not line.proceed():
+                            del lines[exchange]
+                    wait = client.timeout()
+                    if not forever and not lines and wait is None and not woken.is_set():
+                        break
+                    alarm = None if wait is None else loop.call_later(wait, woken.set)
+                    try:
+                        await woken.wait()
+                    finally:
+                        if alarm is not None:
+                            alarm.cancel()
+                logs = [line.task for line in lines.values() if line.logs]
+                if logs:  # that were said before the end, and are to go out
+                    await asyncio.wait(logs, timeout=_LAST_WORDS)
+            finally:
+                # While the pool is there: a connection that comes up without one stays open.
+                for line in lines.values():
+                    line.give_up()
+                await asyncio.gather(*(line.task for line in lines.values()), return_exceptions=True)
     finally:
         client.wake = before
-        for line in lines.values():
-            line.give_up()
-        await asyncio.gather(*(line.task for line in lines.values()), return_exceptions=True)
 
 
 def _flush(
@@ -155,9 +159,12 @@ _SENT = "flowstorm_channel.sent"
 
 async def _keep_session(request: httpx.Request) -> None:
     """Put the session's cookie back: httpx takes it from a request that follows a redirect."""
-    host, cookie = request.extensions[_SENT]
-    if cookie is not None and request.url.host == host:
-        request.headers["Cookie"] = cookie
+    sent: tuple[httpx.URL, str | None] | None = request.extensions.get(_SENT)
+    if sent is not None:  # else it is the host's own
+        before, cookie = sent
+        secure = request.url.scheme == before.scheme or request.url.scheme == "https"
+        if cookie is not None and secure and request.url.host == before.host:
+            request.headers["Cookie"] = cookie
 
 
 class _Line:
@@ -173,6 +180,7 @@ class _Line:
     ) -> None:
         self._client = client
         self._exchange = exchange
+        self.logs = isinstance(exchange, Request) and exchange.logs
         self._head = head
         self._http = http
         self._woken = woken
@@ -215,7 +223,7 @@ class _Line:
                 head.url,
                 headers=headers,
                 content=self._content(),
-                extensions={_SENT: (httpx.URL(head.url).host, head.header("Cookie"))},
+                extensions={_SENT: (httpx.URL(head.url), head.header("Cookie"))},
             ) as response:
                 pairs = response.headers.multi_items()
                 self._hand_over(ResponseHead(status=response.status_code, headers=pairs))
