@@ -9,6 +9,9 @@ It serves Socket V2 at ``/client``. A WebSocket cannot be had over WSGI, so ther
 
     app = WsgiApp(dialogue)     # gunicorn --worker-class gthread --threads 64 hello:app
 
+    # or below an application of Flask:
+    site.wsgi_app = DispatcherMiddleware(site.wsgi_app, {"/voice": app})
+
 Each request occupies a thread of the server from its beginning to its end, and a GET waits up to 30 seconds
 for its PUT. So count two threads for each user who speaks and one for each other turn that goes on, and use
 threads, not greenlets. A GET finds its PUT only in the same process, which makes one worker with many threads
@@ -29,6 +32,7 @@ import logging
 import os
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -60,9 +64,11 @@ _OVER: Message = {"type": "over"}
 _MOST = 64 * 1024
 """Bytes that may wait between the two threads, each way, before the one that makes them has to wait, too."""
 _READ = 16 * 1024
-"""Bytes to read at once of a body whose length is known."""
+"""The most bytes to read at once."""
 _READ_LIVE = 256
-"""Of any other: it may be audio that is being spoken, and servers wait until they have that much."""
+"""The least, of a body of unknown length: servers wait until they have it, and it may be live audio."""
+_PAUSE = 0.01
+"""Seconds for which a read has to wait when nothing has come yet."""
 
 _LENGTH = re.compile("[0-9]{1,18}")
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -275,7 +281,7 @@ class _Call:
         with self._changed:
             self._given_up = True
             if self._task is not None and not self._over:
-                self._task.get_loop().call_soon_threadsafe(self._end, self._task)
+                self._task.get_loop().call_soon_threadsafe(self._break_off, self._task)
 
     def _there_is_something_to_do(self) -> bool:
         may_read = self._wanted and not self._whole and self._piece_bytes < _MOST
@@ -297,7 +303,7 @@ class _Call:
             if self._given_up:
                 task.cancel()
 
-    def _end(self, task: asyncio.Task[None]) -> None:
+    def _break_off(self, task: asyncio.Task[None]) -> None:
         with self._changed:
             if self._receiving:
                 self._resume()  # it is told
@@ -410,9 +416,17 @@ def _pieces(environ: Environ) -> Iterator[bytes]:
             left -= len(piece)
             yield piece
     elif chunked or environ.get("wsgi.input_terminated"):
-        # Not `read`: however little that is asked for, gunicorn waits for 1 KiB. A line, moreover, most
-        # servers hand over as soon as it is there; that the audio has none does no harm.
-        while piece := stream.readline(_READ_LIVE):
+        at_once = 0
+        while True:
+            began = time.monotonic()
+            # Not `read`: however little that is asked for, gunicorn waits for 1 KiB. A line, moreover, most
+            # servers hand over as soon as it is there; that the audio has none does no harm.
+            piece = stream.readline(min(max(_READ_LIVE, at_once // 16), _READ))
+            if not piece:
+                return
+            # What comes without a pause is not being spoken, and small reads are dear: at each of them
+            # gunicorn copies what is left of the chunk.
+            at_once = at_once + len(piece) if time.monotonic() - began < _PAUSE else 0
             yield piece
 
 
