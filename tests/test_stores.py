@@ -347,7 +347,9 @@ def test_a_waiter_gets_it_after_a_release_too(play: Play) -> None:
     play(scenario)
 
 
-def test_a_holder_is_told_while_somebody_waits_and_may_fail_to_hear(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_holder_is_told_while_somebody_waits_and_may_fail_to_hear(
+    play: Play, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario(farm: Farm) -> None:
         count = 0
         heard = asyncio.Event()
