@@ -460,8 +460,8 @@ class ServerChannel(Channel):
             raise TooLateError("no session is about to be announced")
         if self._malformed is not None and self._malformed[1] == self.session_id:
             self._malformed = (self._malformed[0], session_id)
-        if self.session is not None:
-            self.session.session_id = session_id
+        assert self.session is not None
+        self.session.session_id = session_id
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Close the transport, after what is queued has gone out. A second time it does nothing.

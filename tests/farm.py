@@ -73,6 +73,13 @@ class Process:
         self._process.kill()
         self._process.wait()
 
+    def freeze(self) -> None:
+        """Let it stand still; connections to it can still be opened."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def complaints(self) -> str:
         """What it wrote as errors since it was asked last."""
         self._errors.seek(self._read)

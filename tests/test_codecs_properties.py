@@ -31,7 +31,16 @@ from flowstorm_channel.values import ClientConfig, Response
 
 JSON, MSGPACK = JsonCodec(), MsgpackCodec()
 SMALL = Limits(
-    message_bytes=160, audio_bytes=20, nesting=4, items=5, string_bytes=24, log_entries=2, queued_bytes=1000
+    message_bytes=160,
+    audio_bytes=20,
+    nesting=4,
+    items=5,
+    string_bytes=24,
+    log_entries=2,
+    queued_bytes=1000,
+    header_bytes=1000,
+    header_value_bytes=100,
+    body_bytes=1000,
 )
 
 

@@ -1857,3 +1857,8 @@ def test_an_input_that_cannot_be_encoded_changes_nothing() -> None:
         host.client.send(event)
     assert host.everything() == before
     assert not host.client.turn.over
+
+
+def test_one_transport_carries_everything() -> None:
+    host = ClientHost()
+    assert host.client.exchanges == (host.client,)

@@ -2010,3 +2010,24 @@ def test_what_cannot_be_encoded_changes_nothing(items: bool) -> None:
     assert (host.state, turn.over, host.sent()) == (PROCESSING, False, [])
     turn.finish()
     assert host.sent() == ["Response"]
+
+
+def test_a_turn_that_the_server_begins_has_a_session_with_its_first_part() -> None:
+    host = server_in(SLEEPING)
+    turn = host.server.begin()
+    assert turn.session_id == ""
+    refused(host, lambda: turn.session)
+    turn.say("Good morning.")
+    assert turn.session is host.server.session
+    assert turn.session_id == turn.session.session_id == "s1"
+
+
+def test_a_dialogue_remembers_as_long_as_the_session_lasts() -> None:
+    host = server_in(PROCESSING)
+    host.turn.session.data["name"] = "Ada"
+    host.turn.finish()
+    host.receive(said("second"))
+    assert (host.turn.session.data, host.turn.session.turns) == ({"name": "Ada"}, 2)
+    host.turn.finish(session_ended=True)
+    host.receive(said("third"))
+    assert (host.turn.session.data, host.turn.session.turns) == ({}, 1)

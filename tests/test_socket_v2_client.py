@@ -520,6 +520,13 @@ def test_all_that_can_be_wanted_is_said() -> None:
     assert host.get.headers == said_of_it
 
 
+def test_headers_may_come_from_anywhere() -> None:
+    host = Host(headers=(pair for pair in [("X-A", "1"), ("X-B", "2")]))
+    for _ in range(2):
+        host.client.say("x")
+        assert host.put.headers["x-a"] + host.put.headers["x-b"] == "12"
+
+
 def test_the_mode_is_the_only_one_there_is() -> None:
     host = Host(config=ClientConfig(stt_mode=SttMode.DEFAULT))
     host.client.say("x")
@@ -1988,6 +1995,26 @@ def test_nothing_that_an_aborted_request_brings_has_any_effect(place: Place, wor
     assert put.exchange not in host.client.exchanges
 
 
+@pytest.mark.parametrize("word", ["say", "recording", "interrupt", "microphone"])
+def test_a_request_that_was_answered_is_left_to_end(word: str) -> None:
+    """It brings nothing more that counts; its connection may serve again."""
+    host = client_in(PROCESSING)
+    put = host.put.answer(item(), response())
+    host.forget()
+    words: dict[str, Callable[[], object]] = {
+        "say": lambda: host.client.say("x"),
+        "recording": lambda: host.client.send_recording(b"x"),
+        "interrupt": host.client.interrupt,
+        "microphone": host.client.open_microphone,
+    }
+    words[word]()
+    told = host.told()
+    assert told[0] == f"TurnInterrupted 2 {'input' if word in ('say', 'recording') else 'host'}"
+    put.receive(item("late"), ERROR, b"oops", END)
+    assert (host.told(), host.client.session_id, put.given_up) == ([], "S", False)
+    assert put.exchange not in host.client.exchanges
+
+
 def test_what_is_said_next_is_answered_after_an_interruption() -> None:
     host = client_in(PROCESSING)
     first = host.put
@@ -2468,3 +2495,9 @@ def test_there_is_always_a_way_back(place: Place, way: str) -> None:
     host.client.close()
     assert host.told()[-1] == "Closed 1000"
     assert not any("Closed" in each for each in host.told())
+
+
+@pytest.mark.parametrize("session_id", ["a; other=1", "a\r\nX: y", "á", "x" * 257, '"'])
+def test_a_session_id_that_no_cookie_can_hold(session_id: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a cookie"):
+        SocketV2Client("http://host/client", key="K", device_id="D", session_id=session_id)

@@ -2541,6 +2541,37 @@ def test_a_sleeping_session_expires() -> None:
     assert server.say(cookie="a").turn.number == 1
 
 
+@pytest.mark.parametrize("how", ["lost", "closed", "drained", "ended"])
+def test_what_comes_after_the_response_does_not_wake_a_sleeping_session(how: str) -> None:
+    server = Server()
+    put = server.put(HELLO, cookie="a")
+    put.turn.finish(sleep_timeout=60)
+    if how == "lost":
+        put.lost()
+    elif how == "closed":
+        put.machine.close()
+    elif how == "ended":
+        put.receive(END)
+    server.advance(59)
+    assert put.closed
+    session = server.sessions.find("a", "K", "D")
+    assert session is not None
+    assert session.asleep
+    server.advance(1)
+    assert server.sessions.find("a", "K", "D") is None
+
+
+def test_in_memory_a_dialogue_remembers_whatever_it_likes() -> None:
+    server = Server()
+    put = server.say(cookie="a")
+    thing = put.turn.session.data["thing"] = object()
+    put.turn.finish()
+    put = server.say(cookie="a")
+    assert put.turn.session.data["thing"] is thing
+    put.turn.interrupt()
+    assert server.say(cookie="a").turn.session.data["thing"] is thing
+
+
 def test_sessions_that_are_remembered_are_bounded() -> None:
     server = Server(sessions={"most": 2})
     a, b = server.converse("a"), server.converse("b")
@@ -3040,6 +3071,7 @@ def test_a_turn_whose_transport_is_lost_is_not_stored() -> None:
     put = _in_turn(server)
     put.lost()
     assert put.told() == ["TurnInterrupted 1 lost", "Closed 1006"]
+    assert len(server.sessions) == 0
     assert server.say(cookie="a").told() == ["SessionNeed a"]
 
 

@@ -21,6 +21,7 @@ from tests.redis_server import redis_server
 from tests.serving import run
 
 COOKIE = "flowstorm-session-id"
+AS_JSON = {"headers": {"Content-Type": "application/json"}}
 SOON = 5.0
 USERS, TURNS = 5, 40
 
@@ -119,7 +120,7 @@ class User:
     ) -> Answer:
         """One turn; `part` sees the answer grow."""
         if text is not None:
-            kw = {"content": said(text), "headers": {"Content-Type": "application/json"}}
+            kw = {"content": said(text), **AS_JSON}
         answer = Answer()
         try:
             async with self.http.stream("PUT", f"http://{where}/client", **kw) as response:
@@ -490,6 +491,34 @@ def test_a_process_that_stood_still_does_not_overwrite_what_came_after(redis, fa
                 assert await user.say(where, "numbers") == "[0, 2]"
 
     run(main)
+
+
+def test_a_process_that_wakes_up_does_not_begin_what_was_given_up(farm):
+    async def main():
+        one, other = farm.addresses
+        async with a_user() as user, a_user("neighbour") as neighbour:
+            await user.say(one, "add 0")
+            farm.processes[0].freeze()
+            try:
+                sent = asyncio.Event()
+                turn = asyncio.create_task(user.put(one, content=_noted(said("add 1"), sent), **AS_JSON))
+                await asyncio.wait_for(sent.wait(), SOON)
+                turn.cancel()
+                await asyncio.gather(turn, return_exceptions=True)
+                assert await user.say(other, "numbers") == "[0]"
+                assert await user.say(other, "add 1") == summary([0, 1])
+            finally:
+                farm.processes[0].thaw()
+            assert await neighbour.say(one, "numbers") == "[]"
+            for where in farm.addresses:
+                assert await user.say(where, "numbers") == "[0, 1]"
+
+    run(main)
+
+
+async def _noted(body: bytes, sent: asyncio.Event) -> AsyncIterator[bytes]:
+    yield body
+    sent.set()
 
 
 # ------------------------------------------------------------ the end of sessions, and other people's

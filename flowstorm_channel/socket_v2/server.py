@@ -279,7 +279,7 @@ class SocketV2Server(ServerChannel):
     # -------------------------------------------------------- whose turn it is
 
     def _must_wait(self, event: Event) -> bool:
-        if self._joined is not None or self._answered:
+        if self._joined is not None:
             return False
         gone = self._end is not None and self._sessions.stored  # nobody will answer
         if isinstance(event, (LogEvent, UnknownEvent)):
@@ -358,14 +358,13 @@ class SocketV2Server(ServerChannel):
         self._ask(SessionNeed(session_id=session_id, key=key, device_id=device_id))
 
     def _provided(self, need: Need, value: bytes | None) -> None:
-        match need:
-            case SessionNeed():
-                self._found(need, value)
-            case StoreNeed():
-                if value is None:
-                    # Somebody else goes on with the session: this turn is cut, as by a second PUT.
-                    self._last = self._encode(ResponseEvent(response=self._outgoing(Response())))
-                self._answer()
+        if isinstance(need, SessionNeed):
+            self._found(need, value)
+            return
+        if value is None:
+            # Somebody else goes on with the session: this turn is cut, as by a second PUT.
+            self._last = self._encode(ResponseEvent(response=self._outgoing(Response())))
+        self._answer()
 
     def _found(self, need: SessionNeed, snapshot: bytes | None) -> None:
         session = None
@@ -744,8 +743,6 @@ class SocketV2Server(ServerChannel):
                 super()._timed_out(name)
 
     def _transport_gone(self, end: Close) -> None:
-        if self._running is not None:
-            self._close_turn(self._running, "lost")
         self._leave()
         if not self._answered and self._said:
             self._keep()
