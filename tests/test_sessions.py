@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import msgpack  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
@@ -53,6 +53,7 @@ def test_everything_survives() -> None:
     assert after.snapshot() == before.snapshot()
 
 
+@settings(max_examples=50)
 @given(
     session_id=st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
     key=texts,

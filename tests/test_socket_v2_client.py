@@ -550,11 +550,12 @@ def test_what_v2_cannot_do_cannot_be_wanted(config: ClientConfig) -> None:
         {"stt_model": "General\x00"},
         {"headers": [("X-A", "b\r\nc: d")]},
         {"headers": [("X-A\n", "b")]},
+        {"session_id": "S\r\nX-A: b"},
     ],
     ids=str,
 )
 def test_what_would_be_another_header_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="control character"):
+    with pytest.raises(ValueError, match=r"control character|cannot be a cookie"):
         SocketV2Client("http://host/client", **{"key": "K", "device_id": "D", **settings})
 
 
@@ -2291,6 +2292,31 @@ def test_logs_do_not_pile_up_without_bound() -> None:
     host.client.log(entry)
 
 
+def test_text_does_not_overtake_the_audio_that_waits_before_it() -> None:
+    host = client_in(STREAMING, limits=Limits(queued_bytes=1000))
+    host.client.wake = None
+    while host.client.send_audio(b"x" * 100):
+        pass
+    with pytest.raises(LocalProtocolError, match="wait to be sent"):
+        host.client.say("x")
+    assert (host.place, host.told()) == (STREAMING, [])
+    host.flush()
+    host.client.say("x")
+    host.flush()
+    assert host.sent()[-3:] == ["PUT 0: InputStreamClose", "PUT 0: Input x", "PUT 0: END"]
+
+
+def test_text_that_takes_the_place_of_another_still_waits_for_room() -> None:
+    host = client_in(LISTENING, limits=Limits(queued_bytes=1000))
+    host.client.wake = None
+    host.client.log(LogEntry(text="x" * 500))
+    host.client.say("short")
+    host.client.log(LogEntry(text="x" * 500))
+    with pytest.raises(LocalProtocolError, match="wait to be sent"):
+        host.client.say("more")
+    assert (host.state, host.told()) == (PROCESSING, [])
+
+
 def test_text_takes_the_place_of_a_recording_that_is_being_sent() -> None:
     host = client_in(LISTENING, limits=Limits(queued_bytes=1000))
     host.client.wake = None
@@ -2382,6 +2408,31 @@ def test_what_is_said_after_too_much_was_read_counts() -> None:
     told = host.told()
     assert (told[0], told[-1]) == ("TurnInterrupted 2 input", "Response 'a'")
     assert len(told) <= 3  # and at most one word about what was too much
+
+
+@pytest.mark.parametrize("word", ["audio", "hush", "say", "recording", "interrupt", "close"])
+def test_nothing_goes_into_a_stream_that_has_brought_too_much(word: str) -> None:
+    """Before the host is told so."""
+    host = client_in(STREAMING, limits=Limits(queued_bytes=5_000, body_bytes=5_000))
+    host.put.feed(head(), *[b" " * 1000] * 20)
+    words: dict[str, Callable[[], object]] = {
+        "audio": lambda: host.client.send_audio(b"1"),
+        "hush": host.client.close_microphone,
+        "say": lambda: host.client.say("x"),
+        "recording": lambda: host.client.send_recording(b"x"),
+        "interrupt": host.client.interrupt,
+        "close": host.client.close,
+    }
+    host.client.wake = None
+    words[word]()
+    host.flush()
+    host.step()
+    sent = host.sent()
+    assert [each for each in sent if each.startswith("PUT 0")] == ["PUT 0: Close"]
+    assert ("PUT 1 of S" in sent) is (word in ("say", "recording"))
+    assert host.at_rest()
+    if word in ("audio", "hush"):
+        assert (host.state, host.told()[-1]) == (FAILED, "ConnectionFailed 1009")
 
 
 def test_tiny_pieces_are_counted_too() -> None:

@@ -1147,7 +1147,11 @@ def test_a_writer_refuses_with_one_kind_of_error(form: Form) -> None:
 
 
 def test_events_without_a_line_are_none() -> None:
-    assert Writer(Form.TEXT).encode(LogEvent()) == b""
+    write = Writer(Form.TEXT).encode
+    assert write(LogEvent()) == b""
+    assert write(ResponseEvent(response=Response())) == b""
+    assert write(ResponseEvent(response=Response(session_ended=True))) == b".\n"
+    assert write(ResponseEvent(response=Response(session_ended=True, sleep_timeout=60))) == b""
 
 
 def test_what_a_turn_says_cannot_pass_for_something_else() -> None:
@@ -3753,7 +3757,7 @@ ACTS = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     stored=st.booleans(),
     queue=st.sampled_from([False, False, True]),

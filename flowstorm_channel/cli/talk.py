@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -129,9 +129,10 @@ class _Talk:
         return self.code
 
     def _read_lines(self, loop: asyncio.AbstractEventLoop) -> None:
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(self._heard, line.rstrip("\n"))
-        loop.call_soon_threadsafe(self._heard, None)
+        with suppress(RuntimeError):  # the conversation is over, and its loop closed
+            for line in sys.stdin:
+                loop.call_soon_threadsafe(self._heard, line.rstrip("\n"))
+            loop.call_soon_threadsafe(self._heard, None)
 
     def _heard(self, line: str | None) -> None:
         self.lines.append(line)

@@ -200,7 +200,7 @@ class SocketV2Client(ClientChannel):
     def _give_up_turn(self) -> None:
         """Nothing that the PUT and the GET bring is wanted any more; what still goes on is broken off."""
         for request in (self._put_request, self._get_request):
-            if request is not None and request.answered and not request.writing:
+            if request is not None and request.answered:
                 request.over = True
             elif request is not None:
                 request.give_up()

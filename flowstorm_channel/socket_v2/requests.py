@@ -42,7 +42,6 @@ class Request:
         self._account = account
         self.logs = logs
         self._outbox: deque[Message] = deque()
-        self.put(head)
         self.cookie = cookie
         self.answered = False
         """Response or Error has come."""
@@ -57,6 +56,7 @@ class Request:
         self.received = 0
         self._asked = False
         self._headed = False
+        self.put(head)
 
     # -------------------------------------------------------- for the transport
 
@@ -113,7 +113,9 @@ class Request:
         return self.reader.text if isinstance(self.reader, Complaint) else ""
 
     def put(self, message: Message) -> None:
-        """Have it sent."""
+        """Have it sent, unless it is over."""
+        if self.over and not isinstance(message, Close):
+            return
         self._outbox.append(message)
         self._account(cost_of(message))
         if isinstance(message, End):
