@@ -11,11 +11,18 @@ from flowstorm_channel import (
     InputAudioStreamOpenEvent,
     InputEvent,
     Limits,
+    RecognizedEvent,
+    RecognizedInputEvent,
     RequestHead,
     ResponseEvent,
     ResponseItem,
+    SessionNeed,
+    Sessions,
     SocketV1Client,
     SocketV1Server,
+    SocketV2Client,
+    SocketV2Server,
+    StoreNeed,
     Timeouts,
     Transcript,
     Turn,
@@ -23,6 +30,8 @@ from flowstorm_channel import (
 from flowstorm_channel.codecs import JsonCodec
 from flowstorm_channel.contrib.asgi import ChannelApp
 from flowstorm_channel.contrib.asyncio import Sound
+from flowstorm_channel.contrib.httpx import async_events as httpx_events
+from flowstorm_channel.contrib.redis import RedisStore
 from flowstorm_channel.contrib.websockets import async_events, events
 
 
@@ -37,7 +46,13 @@ async def recogniser(sound: Sound) -> AsyncIterator[tuple[str, bool]]:
         yield f"{len(block)} bytes", True
 
 
-app = ChannelApp(dialogue, recogniser=recogniser, limits=Limits(items=100), timeouts=Timeouts(idle=60.0))
+app = ChannelApp(
+    dialogue,
+    recogniser=recogniser,
+    limits=Limits(items=100),
+    timeouts=Timeouts(idle=60.0),
+    store=RedisStore("redis://127.0.0.1:6379/0"),
+)
 client = SocketV1Client("ws://127.0.0.1/socket", key="my-app", device_id="kitchen", auto_start=True)
 
 
@@ -53,6 +68,29 @@ async def asynchronous() -> None:
     async with aclosing(async_events(client)) as told:
         async for event in told:
             print(JsonCodec().encode(event))
+
+
+v2_client = SocketV2Client("http://127.0.0.1/client", key="my-app", device_id="kitchen", msgpack=True)
+
+
+async def over_http() -> None:
+    async with aclosing(httpx_events(v2_client)) as told:
+        async for event in told:
+            if isinstance(event, (RecognizedEvent, RecognizedInputEvent)):
+                print(event.text)
+
+
+def serve_a_request(kept: dict[str, bytes]) -> None:
+    server = SocketV2Server(Sessions(stored=True))
+    for event in server.events():
+        match event:
+            case SessionNeed():
+                server.provide(event, kept.get(event.session_id))
+            case StoreNeed():
+                kept[event.session_id] = event.snapshot
+                server.provide(event, event.snapshot)
+            case InputEvent():
+                server.turn.session.data["heard"] = server.turn.text
 
 
 def serve() -> None:
