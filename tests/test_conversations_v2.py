@@ -755,6 +755,7 @@ def test_a_button_that_was_only_tapped(lazy: bool) -> None:
     both.client.close_microphone()
     both.settle()
     assert (both.client.state, both.told("client")) == (LISTENING, ["InputAudioStreamOpen"])
+    both.at_rest()
     both.say("one")
     assert both.heard() == ["ResponseItem 'one'"]
     both.played()

@@ -1303,6 +1303,8 @@ def test_the_end_of_a_get_says_that_all_is_recognised(place: Place) -> None:
 def _ends_of_a_get() -> dict[str, Callable[[Wire], object]]:
     return {
         "204": lambda get: get.receive(head(204, content_type=None), END),
+        "408": lambda get: get.receive(head(408), ERROR, END),
+        "429": lambda get: get.receive(head(429, content_type="text/html"), b"<p>later</p>", END),
         "503": lambda get: get.receive(head(503), ERROR, END),
         "302": lambda get: get.receive(head(302, content_type=None), END),
         "broken at once": lambda get: get.lost(),
@@ -1568,6 +1570,11 @@ def test_nothing_was_said() -> None:
     host.put.receive(head(204, content_type=None), END)
     host.get.receive(head(200), END)
     assert (host.place, host.told(), host.client.exchanges) == (LISTENING, [], ())
+    host = client_in(STREAMING)
+    host.client.close_microphone()
+    host.forget()
+    host.put.receive(head(204, content_type=None), END)
+    assert (host.place, host.sent(), host.client.exchanges) == (LISTENING, ["GET 0: Close"], ())
     host = client_in(PROCESSING)
     host.put.receive(head(204, content_type=None), END)
     assert (host.place, host.told()) == (LISTENING, ["TurnInterrupted 2 unanswered"])

@@ -26,8 +26,18 @@ from flowstorm_channel.limits import Limits
 from flowstorm_channel.values import Input, ResponseItem, Transcript
 
 __all__ = [
-    *("MEDIA_TYPES", "Audio", "Form", "Nothing", "Reader", "Text", "Writer"),
-    *("accepted", "body_form", "decoder", "is_audio", "media_type_of"),
+    "MEDIA_TYPES",
+    "Audio",
+    "Form",
+    "Nothing",
+    "Reader",
+    "Text",
+    "Writer",
+    "accepted",
+    "body_form",
+    "decoder",
+    "is_audio",
+    "media_type_of",
 ]
 
 
@@ -207,7 +217,8 @@ class Writer:
             tree: dict[str, Any] = plain_of_event(event)
             tree["response"]["sessionTimeout"] = event.response.sleep_timeout
             if self._form is Form.MSGPACK:
-                return bytes(msgpack.packb(tree))
+                packed: Any = msgpack.packb(tree)
+                return bytes(packed)
             return text_of(tree).encode() + b"\n"
         except (TypeError, ValueError) as error:
             raise LocalProtocolError(f"ResponseEvent cannot be sent: {error}") from error

@@ -21,8 +21,17 @@ from flowstorm_channel.values import AudioFileType, ClientConfig, SttEncoding, S
 from flowstorm_channel.wire import RequestHead, ResponseHead
 
 __all__ = [
-    *("COOKIE", "Settings", "check_head", "cookie_of", "given_cookie", "head_size", "is_secure"),
-    *("sendable", "token_header", "token_of", "unsafe"),
+    "COOKIE",
+    "Settings",
+    "check_head",
+    "cookie_of",
+    "given_cookie",
+    "head_size",
+    "is_secure",
+    "sendable",
+    "token_header",
+    "token_of",
+    "unsafe",
 ]
 
 COOKIE = "flowstorm-session-id"
