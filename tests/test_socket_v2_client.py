@@ -1406,9 +1406,10 @@ def test_a_get_need_not_be_repeated() -> None:
     assert (host.due_in(), host.place) == (None, STREAMING)
 
 
-def test_an_interim_result_that_is_late_is_not_taken_for_speech() -> None:
+@pytest.mark.parametrize("end", [(), (END,)], ids=["answered", "ended"])
+def test_an_interim_result_that_is_late_is_not_taken_for_speech(end: tuple[Message, ...]) -> None:
     host = with_get(PROCESSING)
-    host.put.answer(FINAL, response(), END)
+    host.put.answer(FINAL, response(), *end)
     host.forget()
     assert host.place is LISTENING
     host.get.answer(INTERIM)

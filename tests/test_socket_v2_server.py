@@ -546,6 +546,13 @@ def test_an_address_that_is_too_long() -> None:
     assert Server().put(query={"x": "x" * 4096}).status == 431
 
 
+def test_a_head_may_be_as_long_as_the_limit() -> None:
+    head = put_head(cookie="a")
+    size = len(head.url) + sum(len(f"{name}: {value}\r\n") for name, value in head.headers)
+    assert Server(limits=Limits(header_bytes=size)).open(head).told() == []
+    assert Server(limits=Limits(header_bytes=size - 1)).open(head).status == 431
+
+
 def test_the_bounds_of_a_head_are_the_limits() -> None:
     limits = Limits(header_value_bytes=100, header_bytes=150)
     assert Server(limits=limits).put().told() == []
@@ -2414,6 +2421,7 @@ def test_no_cookie_at_all() -> None:
         ([f'{COOKIE}=a;Path=/;MAX-AGE = "00" '], ""),
         ([f"{COOKIE}=a; Max-Age=10"], "a"),
         ([f"{COOKIE}="], ""),
+        ([f"{COOKIE}=!~"], "!~"),
         ([f"{COOKIE}=" + "x" * 256], "x" * 256),
         ([f"{COOKIE}=" + "x" * 257], None),
         ([f"{COOKIE}=a b"], None),
