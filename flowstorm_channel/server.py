@@ -645,7 +645,12 @@ class ServerChannel(Channel):
 
     def _interrupt(self, reason: str) -> None:
         unseen = not self._cut(reason)
-        self._advance("interrupt asleep" if unseen and "sleep" in self._due else "interrupt")
+        if unseen and "sleep" in self._due:
+            assert self.session is not None
+            self.session.asleep = True  # it was woken by a turn that nobody has heard of
+            self._advance("interrupt asleep")
+        else:
+            self._advance("interrupt")
         self._notify()
 
     def _stream_ready(self) -> None:

@@ -2031,3 +2031,16 @@ def test_a_dialogue_remembers_as_long_as_the_session_lasts() -> None:
     host.turn.finish(session_ended=True)
     host.receive(said("third"))
     assert (host.turn.session.data, host.turn.session.turns) == ({}, 1)
+
+
+def test_a_session_that_nobody_has_woken_is_asleep_in_its_snapshot() -> None:
+    host = sleeping_session()
+    session = host.server.session
+    assert session is not None
+    assert session.asleep
+    turn = host.server.begin()
+    assert not session.asleep
+    turn.interrupt()
+    assert session.asleep
+    host.receive(said("hello"))
+    assert not session.asleep
