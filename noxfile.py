@@ -50,7 +50,7 @@ def coverage(session: nox.Session) -> None:
     """Run the tests and hold the coverage of the core to its bound."""
     session.install("-e", ".[dev]")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-n0", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
