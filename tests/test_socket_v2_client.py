@@ -2228,6 +2228,10 @@ def test_the_microphone_that_was_broken_off_stays_closed() -> None:
     host = client_in(STREAMING, auto_microphone=True)
     host.client.interrupt()
     assert (host.place, host.sent()) == (LISTENING, aborted(STREAMING))
+    host.client.log()
+    host.client.interrupt()
+    host.put.receive(head(204, content_type=None), END)
+    assert (host.place, host.told()) == (LISTENING, [])
 
 
 @pytest.mark.parametrize("way", ["broken", "error"])
