@@ -3167,10 +3167,11 @@ def test_a_dialogue_leaves_something_that_cannot_be_stored(how: str) -> None:
     put.turn.session.data["x"] = object()
     if how == "finish":
         refused_cleanly(put, put.turn.finish)
+        put.turn.say("a")
         put.turn.session.data.clear()
         put.turn.finish()
         put.provide(b"")
-        assert put.sent() == ["200", "Response", "END"]
+        assert put.sent() == ["200", "ResponseItem 'a'", "Response", "END"]
         return
     if how == "fail":
         put.machine.fail("no")  # the session ends, and what it remembers
