@@ -11,12 +11,14 @@ from flowstorm_channel.errors import (
     LimitExceeded,
     LocalProtocolError,
     RemoteProtocolError,
+    SignatureError,
     TooLateError,
 )
 from flowstorm_channel.events import (
     EVENTS,
     SPELLINGS,
     BinaryEvent,
+    CertificateNeed,
     ClosedEvent,
     ConnectionFailedEvent,
     ConnectionLostEvent,
@@ -30,6 +32,7 @@ from flowstorm_channel.events import (
     InputAudioStreamOpenEvent,
     InputEvent,
     InputStreamCloseEvent,
+    KeysNeed,
     LocalEvent,
     LogEvent,
     Need,
@@ -47,15 +50,16 @@ from flowstorm_channel.events import (
     StoreNeed,
     TurnInterruptedEvent,
     UnknownEvent,
+    UnsentEvent,
     Version,
     VoteEvent,
 )
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.locales import Locale
 from flowstorm_channel.server import AudioStream, ServerChannel, Turn
-from flowstorm_channel.sessions import Session
+from flowstorm_channel.sessions import Session, Sessions
 from flowstorm_channel.socket_v1 import SocketV1Client, SocketV1Server
-from flowstorm_channel.socket_v2 import Sessions, SocketV2Client, SocketV2Server
+from flowstorm_channel.socket_v2 import SocketV2Client, SocketV2Server
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.values import (
     AudioFileType,
@@ -96,6 +100,7 @@ __all__ = [
     "AudioStream",
     "BinaryEvent",
     "Card",
+    "CertificateNeed",
     "Channel",
     "ChannelError",
     "ClientAttributes",
@@ -125,6 +130,7 @@ __all__ = [
     "InputClassType",
     "InputEvent",
     "InputStreamCloseEvent",
+    "KeysNeed",
     "LimitExceeded",
     "Limits",
     "LocalEvent",
@@ -157,6 +163,7 @@ __all__ = [
     "SessionStartEvent",
     "Sessions",
     "Side",
+    "SignatureError",
     "SocketV1Client",
     "SocketV1Server",
     "SocketV2Client",
@@ -174,6 +181,7 @@ __all__ = [
     "Turn",
     "TurnInterruptedEvent",
     "UnknownEvent",
+    "UnsentEvent",
     "Version",
     "VoteEvent",
     "Word",

@@ -9,6 +9,7 @@ __all__ = [
     "LimitExceeded",
     "LocalProtocolError",
     "RemoteProtocolError",
+    "SignatureError",
     "TooLateError",
 ]
 
@@ -56,3 +57,10 @@ class RemoteProtocolError(ChannelError):
 
 class LimitExceeded(RemoteProtocolError):
     """The peer sent more than `Limits` allow (D-34, D-82)."""
+
+
+class SignatureError(RemoteProtocolError):
+    """It could not be verified who sent a request: nothing in it may be believed (external.md).
+
+    The text says why, for logs; it is not to be told to the peer in more detail than the channel does.
+    """

@@ -18,6 +18,7 @@ __all__ = [
     "EVENTS",
     "SPELLINGS",
     "BinaryEvent",
+    "CertificateNeed",
     "ClosedEvent",
     "ConnectionFailedEvent",
     "ConnectionLostEvent",
@@ -31,6 +32,7 @@ __all__ = [
     "InputAudioStreamOpenEvent",
     "InputEvent",
     "InputStreamCloseEvent",
+    "KeysNeed",
     "LocalEvent",
     "LogEvent",
     "Need",
@@ -48,6 +50,7 @@ __all__ = [
     "StoreNeed",
     "TurnInterruptedEvent",
     "UnknownEvent",
+    "UnsentEvent",
     "Version",
     "VoteEvent",
 ]
@@ -427,6 +430,23 @@ class DtmfEvent(LocalEvent):
     track: str = ""
 
 
+@attrs.frozen(kw_only=True)
+class UnsentEvent(LocalEvent):
+    """A part of a turn's answer that its platform cannot be given whole: cut at its limits, or left out.
+
+    Alexa, Google Assistant and Twilio only. The turn goes on.
+
+    Args:
+        number: of the turn.
+        part: ``speech``, ``text``, ``card``, ``image``, ``video``, ``audio``, ``suggestions`` …
+        reason: for people, with the figures: ``9200 characters of at most 8000``.
+    """
+
+    number: int
+    part: str
+    reason: str
+
+
 # ------------------------------------------------------------ what a machine needs of its host
 
 
@@ -467,6 +487,29 @@ class StoreNeed(Need):
     session_id: str
     snapshot: bytes = attrs.field(repr=lambda data: f"{len(data)} bytes")
     keep_for: float
+
+
+@attrs.frozen(kw_only=True)
+class CertificateNeed(Need):
+    """Fetch a chain of certificates (Alexa). Answer with what the address gives, PEM; None: it gives nothing.
+
+    Args:
+        url: to fetch, by HTTPS and without following redirections. It is one that Amazon may name.
+    """
+
+    url: str
+
+
+@attrs.frozen(kw_only=True)
+class KeysNeed(Need):
+    """Fetch the public keys that tokens are signed with (Google Assistant). Answer with the document, JSON;
+    None: it cannot be had.
+
+    Args:
+        url: to fetch, by HTTPS. It is always the same.
+    """
+
+    url: str
 
 
 # ------------------------------------------------------------ names on the wire

@@ -33,8 +33,8 @@ from flowstorm_channel.events import (
     TurnInterruptedEvent,
 )
 from flowstorm_channel.server import AudioStream, Turn
-from flowstorm_channel.sessions import Session
-from flowstorm_channel.socket_v2 import Sessions, SocketV2Server
+from flowstorm_channel.sessions import Session, Sessions
+from flowstorm_channel.socket_v2 import SocketV2Server
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.testing import ManualClock
 from flowstorm_channel.wire import END, Close, Message, RequestHead, ResponseHead

@@ -26,7 +26,8 @@ LAYERS = (
     {"wire", "states"},
     {"channel", "sessions"},
     {"server", "client"},
-    {"socket_v1", "socket_v2"},
+    {"ssml"},
+    {"socket_v1", "socket_v2", "alexa", "google", "twilio"},
     {"diagrams"},
     {"__init__"},
     {"testing"},
@@ -45,6 +46,14 @@ FORBIDDEN = {
     *("hypothesis", "pytest", "flowstorm_channel.contrib", "flowstorm_channel.cli"),
 }
 THIRD_PARTY = {"attrs", "cattrs", "msgpack", "typing_extensions"}
+OPTIONAL = {
+    "flowstorm_channel.alexa.signature": {"cryptography"},
+    "flowstorm_channel.google.signature": {"cryptography"},
+    "flowstorm_channel.twilio.audio": {"audioop"},
+    "flowstorm_channel.testing.signing": {"cryptography"},
+    "flowstorm_channel.testing.strategies": {"hypothesis"},
+}
+"""What only a few modules use, and each extra brings."""
 NEEDS_HYPOTHESIS = "flowstorm_channel.testing.strategies"
 CALLS = {"__import__", "breakpoint", "input", "open", "print"}
 

@@ -37,8 +37,8 @@ from flowstorm_channel.events import (
     UnknownEvent,
 )
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
-from flowstorm_channel.sessions import Session
-from flowstorm_channel.socket_v2 import Sessions, SocketV2Server
+from flowstorm_channel.sessions import Session, Sessions
+from flowstorm_channel.socket_v2 import SocketV2Server
 from flowstorm_channel.socket_v2.bodies import Form, Writer
 from flowstorm_channel.socket_v2.settings import (
     Settings,

@@ -30,8 +30,9 @@ from flowstorm_channel.events import (
     SessionStartEvent,
 )
 from flowstorm_channel.server import ServerChannel
+from flowstorm_channel.sessions import Sessions
 from flowstorm_channel.socket_v1 import SocketV1Client, SocketV1Server
-from flowstorm_channel.socket_v2 import Sessions, SocketV2Client, SocketV2Server
+from flowstorm_channel.socket_v2 import SocketV2Client, SocketV2Server
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.testing import HttpLink, Link, ManualClock
 from flowstorm_channel.wire import Message, RequestHead, ResponseHead

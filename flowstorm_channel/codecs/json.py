@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 from flowstorm_channel.codecs.brackets import Brackets
 from flowstorm_channel.codecs.codec import Codec, of_class
-from flowstorm_channel.codecs.compile import text_writer
+from flowstorm_channel.codecs.compile import reader, text_writer
 from flowstorm_channel.codecs.dispatch import text_of_event
 from flowstorm_channel.codecs.explain import read_event, read_object
 from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.codecs.scalars import from_base64, to_base64
 from flowstorm_channel.codecs.trees import Marked, inspect
+from flowstorm_channel.errors import LimitExceeded, RemoteProtocolError
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
 from flowstorm_channel.limits import DEFAULT_LIMITS
 from flowstorm_channel.schema import Value
@@ -86,6 +87,42 @@ class JsonCodec(Codec[str | bytes, str]):
     """
 
     BINARY = False
+
+    def decode_tree(self, data: str | bytes) -> Any:
+        """What a JSON parser makes of a message that is no event: dict, list, str … within the limits.
+
+        Raises:
+            LimitExceeded: it is more than the limits allow.
+            RemoteProtocolError: it is not JSON.
+        """
+        try:
+            return self._parse(data)
+        except self.REFUSALS:
+            pass
+        try:
+            return self._parse_with_care(data)
+        except Fault as fault:
+            raise fault.error() from None
+        except RecursionError:
+            raise LimitExceeded("nested too deep for this Python") from None
+
+    def value_of(self, cls: type[V], tree: Any) -> V:
+        """A value out of what `decode_tree` gave.
+
+        Raises:
+            RemoteProtocolError: it is no such value.
+        """
+        try:
+            value: V = reader(cls)(tree, self._settings)
+        except self.REFUSALS as error:
+            problem = str(error)
+        else:
+            return value
+        try:
+            read_object(cls, tree, self._settings)
+        except Fault as fault:
+            raise fault.error() from None
+        raise RemoteProtocolError(problem or f"not a legal {cls.__name__}")
 
     def _parse(self, data: str | bytes) -> Any:
         """Parse what is plainly within the limits at once, everything else with care."""

@@ -20,9 +20,10 @@ from flowstorm_channel.channel import DEFAULT_TIMEOUTS, Timeouts
 from flowstorm_channel.contrib.asyncio import Answer, Driver, Host, HostFunctions, Transport
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.server import ServerChannel, Turn
+from flowstorm_channel.sessions import Sessions
 from flowstorm_channel.socket_v1 import SocketV1Server
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL_HEADER
-from flowstorm_channel.socket_v2 import Sessions, SocketV2Server
+from flowstorm_channel.socket_v2 import SocketV2Server
 from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ from flowstorm_channel.contrib.asgi import ChannelApp
 from flowstorm_channel.contrib.asyncio import Answer, HostFunctions
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.server import Turn
-from flowstorm_channel.socket_v2 import Sessions
+from flowstorm_channel.sessions import Sessions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -2,6 +2,5 @@
 
 from flowstorm_channel.socket_v2.client import SocketV2Client
 from flowstorm_channel.socket_v2.server import SocketV2Server
-from flowstorm_channel.socket_v2.sessions import Sessions
 
-__all__ = ["Sessions", "SocketV2Client", "SocketV2Server"]
+__all__ = ["SocketV2Client", "SocketV2Server"]

@@ -39,10 +39,9 @@ from flowstorm_channel.events import (
     Version,
 )
 from flowstorm_channel.server import AudioStream, ServerChannel, ServerOptions, Turn
-from flowstorm_channel.sessions import Session, well_formed
+from flowstorm_channel.sessions import Rendezvous, Session, Sessions, well_formed
 from flowstorm_channel.socket_v2 import bodies
 from flowstorm_channel.socket_v2.bodies import Form
-from flowstorm_channel.socket_v2.sessions import Rendezvous, Sessions
 from flowstorm_channel.socket_v2.settings import COOKIE, Settings, check_head, cookie_of, is_secure, token_of
 from flowstorm_channel.socket_v2.states import GET, GET_DEADLINES, PUT, PUT_AUDIO, PUT_DEADLINES
 from flowstorm_channel.states import Audio, State

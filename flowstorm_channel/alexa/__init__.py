@@ -1,0 +1,1 @@
+"""Amazon Alexa: custom skills, the server side (external.md, 1)."""

@@ -1,0 +1,1 @@
+"""Speech as SSML: escaping, taking apart, joining and cutting (external.md)."""

@@ -1,0 +1,1 @@
+"""Twilio Media Streams: phone calls, the server side (external.md, 3)."""
