@@ -94,7 +94,7 @@ class Turn:
     on the wire (D-38).
     """
 
-    __slots__ = ("_channel", "_items", "_seen", "_session", "init", "input", "number", "over", "request")
+    __slots__ = ("_items", "_seen", "_session", "channel", "init", "input", "number", "over", "request")
 
     def __init__(
         self,
@@ -105,7 +105,8 @@ class Turn:
         session: Session | None,
         init: InitEvent,
     ) -> None:
-        self._channel = channel
+        self.channel = channel
+        """It came on; for what only one channel has."""
         self._items: list[ResponseItem] = []
         self._seen = False
         self._session = session
@@ -190,7 +191,7 @@ class Turn:
             reason: for `TurnInterruptedEvent`.
         """
         if not self.over:
-            self._channel._interrupt(reason)
+            self.channel._interrupt(reason)
 
     def send(self, event: ResponseItemEvent | ResponseEvent | BinaryEvent) -> None:
         """What `say` and `finish` use.
@@ -201,7 +202,7 @@ class Turn:
         """
         if self.over:
             raise TooLateError(f"turn {self.number} is over")
-        self._channel._respond(self, event)
+        self.channel._respond(self, event)
 
 
 class AudioStream:
@@ -253,6 +254,18 @@ class AudioStream:
         self._channel._check_room()
         heard = what if isinstance(what, Input) else self._channel._input(what, self.config)
         self._channel._recognized(heard, final=final)
+
+    def interrupt(self, reason: str = "host") -> None:
+        """The user has begun to speak: what is being said stops, where the server can stop it (D-42).
+
+        It interrupts the turn that runs. On a phone call it also stops what a finished turn has still to
+        play; elsewhere that is the client's business. Once the stream is over it does nothing.
+
+        Args:
+            reason: for `TurnInterruptedEvent`.
+        """
+        if not self.over:
+            self._channel._barge_in(reason)
 
     def end_of_utterance(self) -> None:
         """The recogniser heard the end of speech: a result or silence must follow soon (D-48).
@@ -427,6 +440,11 @@ class ServerChannel(Channel):
         if self._running is not None and not self._queue_inputs:
             self._interrupt("input")
 
+    def _barge_in(self, reason: str) -> None:
+        """The user speaks into what is being said."""
+        if self._running is not None:
+            self._interrupt(reason)
+
     def begin(self) -> Turn:
         """Begin a turn that nobody asked for (D-29). Nothing goes out before its first part.
 
@@ -451,10 +469,7 @@ class ServerChannel(Channel):
             TooLateError: SessionStarted has gone out already.
             LocalProtocolError: the id is not well-formed.
         """
-        if not well_formed(session_id):
-            raise LocalProtocolError(
-                f"{session_id!r} is no session id", legal=("1 to 64 letters, digits, _ and -",)
-            )
+        self._check_session_id(session_id)
         message = self._encode(SessionStartEvent(session_id=session_id))
         if self._announcement is None or not self._replace(self._announcement, message):
             raise TooLateError("no session is about to be announced")
@@ -808,6 +823,12 @@ class ServerChannel(Channel):
         if self._running is not None:
             self._running._session = self.session
             self._wake(self.session)
+
+    def _check_session_id(self, session_id: str) -> None:
+        if not well_formed(session_id):
+            raise LocalProtocolError(
+                f"{session_id!r} is no session id", legal=("1 to 64 letters, digits, _ and -",)
+            )
 
     def _adopt(self, proposed: str) -> None:
         """A Request names its session: another than the one in force begins anew (D-04, D-58, D-80)."""

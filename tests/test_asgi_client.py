@@ -1282,7 +1282,7 @@ def test_two_cannot_speak_at_once():
                 assert log.status == 204
                 answer = await second.answer()
                 assert answer.status == 409
-                assert re.fullmatch("! .*audio.*\n", answer.text)
+                assert re.fullmatch("! .*another request.*\n", answer.text)
                 assert 0.4 <= time.monotonic() - begun < 2
             # The first goes on as if nothing had been.
             await first.chunk(spoken("over"))

@@ -174,7 +174,7 @@ class Conversation:
 
     def told_of(self, server: ServerChannel, number: int) -> str:
         """What the user said in a turn."""
-        found = [turn for turn in self.turns if turn._channel is server and turn.number == number]
+        found = [turn for turn in self.turns if turn.channel is server and turn.number == number]
         return found[-1].text
 
     def act(self, event: Event, server: ServerChannel, turn: Turn | None, stream: AudioStream | None) -> None:

@@ -36,6 +36,7 @@ from flowstorm_channel.events import (
     StoreNeed,
     UnknownEvent,
 )
+from flowstorm_channel.http import is_secure
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.sessions import Session, Sessions
 from flowstorm_channel.socket_v2 import SocketV2Server
@@ -44,7 +45,6 @@ from flowstorm_channel.socket_v2.settings import (
     Settings,
     cookie_of,
     given_cookie,
-    is_secure,
     token_header,
     token_of,
 )

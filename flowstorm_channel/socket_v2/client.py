@@ -27,6 +27,7 @@ from flowstorm_channel.events import (
     Side,
     Version,
 )
+from flowstorm_channel.http import head_size, unsafe
 from flowstorm_channel.sessions import uuid4_text
 from flowstorm_channel.socket_v2 import bodies
 from flowstorm_channel.socket_v2.bodies import Form
@@ -35,10 +36,8 @@ from flowstorm_channel.socket_v2.settings import (
     COOKIE,
     Settings,
     given_cookie,
-    head_size,
     sendable,
     token_header,
-    unsafe,
 )
 from flowstorm_channel.socket_v2.states import CLIENT_V2, CLIENT_V2_AUDIO, CLIENT_V2_DEADLINES
 from flowstorm_channel.states import Audio, State

@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
-from flowstorm_channel.errors import LimitExceeded, RemoteProtocolError
+from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.events import InitEvent
-from flowstorm_channel.limits import Limits
+from flowstorm_channel.http import unsafe
 from flowstorm_channel.locales import Locale, check_zone
 from flowstorm_channel.values import AudioFileType, ClientConfig, SttEncoding, SttMode, TtsType
 from flowstorm_channel.wire import RequestHead, ResponseHead
@@ -23,15 +23,11 @@ from flowstorm_channel.wire import RequestHead, ResponseHead
 __all__ = [
     "COOKIE",
     "Settings",
-    "check_head",
     "cookie_of",
     "given_cookie",
-    "head_size",
-    "is_secure",
     "sendable",
     "token_header",
     "token_of",
-    "unsafe",
 ]
 
 COOKIE = "flowstorm-session-id"
@@ -43,7 +39,6 @@ LOCALE = "en-US"
 
 E = TypeVar("E", bound=Enum)
 _EXPIRED = re.compile(r'\s*max-age\s*=\s*"?(?:0+|-\d+)"?\s*', re.IGNORECASE | re.ASCII)
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
 @attrs.frozen(kw_only=True)
@@ -219,11 +214,6 @@ def _header(head: RequestHead, name: str) -> str | None:
         return text
 
 
-def unsafe(text: str) -> bool:
-    """Whether a text would be something else in the head of a request: there is a line break, or the like."""
-    return _CONTROL.search(text) is not None
-
-
 def _clean(text: str) -> str:
     if unsafe(text):
         raise ValueError("a control character stands in it")
@@ -231,38 +221,6 @@ def _clean(text: str) -> str:
 
 
 # ------------------------------------------------------------ the head of a request
-
-
-def check_head(head: RequestHead, limits: Limits) -> None:
-    """Refuse a head that is too much, or that no HTTP server should have let through.
-
-    Raises:
-        LimitExceeded: it is too long.
-        RemoteProtocolError: there is a line break, or another control character, in it.
-    """
-    size, longest = head_size(head)
-    if longest > limits.header_value_bytes:
-        raise LimitExceeded(f"a header or address of more than {limits.header_value_bytes} bytes")
-    if size > limits.header_bytes:
-        raise LimitExceeded(f"more than {limits.header_bytes} bytes of headers")
-    for text in (head.method, head.url, *(each for pair in head.headers for each in pair)):
-        # Bytes beyond ASCII are legal in values, and cookies of others do hold them.
-        if unsafe(text):
-            raise RemoteProtocolError("a control character stands in the head of the request")
-
-
-def head_size(head: RequestHead | ResponseHead) -> tuple[int, int]:
-    """How long a head is, and the longest thing in it, in bytes."""
-    size = longest = len(head.url) if isinstance(head, RequestHead) else 0
-    for name, value in head.headers:
-        size += len(name) + len(value) + 4
-        longest = max(longest, len(name), len(value))
-    return size, longest
-
-
-def is_secure(head: RequestHead) -> bool:
-    """Whether the host says that it came over TLS: by an absolute address."""
-    return head.url[:6].lower() == "https:"
 
 
 def cookie_of(head: RequestHead) -> str | None:
