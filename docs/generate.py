@@ -58,6 +58,8 @@ from flowstorm_channel.states import (
     State,
     Table,
 )
+from flowstorm_channel.twilio.server import GRACE
+from flowstorm_channel.twilio.states import TWILIO, TWILIO_AUDIO, TWILIO_DEADLINES
 from flowstorm_channel.values import (
     ClientConfig,
     Input,
@@ -69,6 +71,7 @@ from flowstorm_channel.values import (
     Transcript,
     TtsType,
 )
+from flowstorm_channel.webhook import WEBHOOK, WEBHOOK_DEADLINES
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTICE = "<!-- Written by docs/generate.py from the code. Change the code, then run it again. -->"
@@ -562,6 +565,45 @@ def states_page() -> list[str]:
         "### Deadlines",
         "",
         *deadlines(GET, GET_DEADLINES, {"late": f"`Timeouts.second_put`, {seconds(Timeouts().second_put)}"}),
+        "## Alexa and Google Assistant: a request",
+        "",
+        *picture("webhook"),
+        *matrix(WEBHOOK),
+        "### Deadlines",
+        "",
+        *deadlines(
+            WEBHOOK,
+            WEBHOOK_DEADLINES,
+            {
+                "answer": "; ".join(
+                    f"`Timeouts.{name}`, {seconds(getattr(Timeouts(), name))}"
+                    for name in ("alexa", "google_v2", "google_v3")
+                )
+            },
+        ),
+        "## Twilio: a phone call",
+        "",
+        "`<` names what Twilio sends by the `event` of its frames, `>` what the host does by the events of",
+        "the protocol. `< mark` is that of the turn that was said last, `< mark Sleeping` that of the end of",
+        "the session, `< mark stale` any other.",
+        "",
+        *picture("call"),
+        *matrix(TWILIO),
+        "### Input audio",
+        "",
+        *picture("call-audio"),
+        *matrix(TWILIO_AUDIO),
+        "### Deadlines",
+        "",
+        *deadlines(
+            TWILIO,
+            TWILIO_DEADLINES,
+            {
+                "sleep": "`Response.sleepTimeout`",
+                "playback": f"what is left to be played, and {seconds(GRACE)}",
+                "silence": "`TwilioServer(silence_timeout=)`, " + seconds(5.0),
+            },
+        ),
     ]
 
 

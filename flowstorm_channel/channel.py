@@ -61,12 +61,15 @@ class Timeouts:
         lost: client; until an outage is announced (D-16).
         answer: client; for a part or the Response, before turns are given up (D-36).
         keep_alive: client; between the empty binary frames it sends (D-15).
-        body: V2 server; for the next piece of a request's body.
-        second_put: V2 server; for the audio of the PUT before it to end (D-68).
+        body: servers of HTTP requests; for the next piece of a request's body.
+        second_put: servers of HTTP requests; for another request of the session to let go of it (D-68).
         recording: V2 server; for a final result, after the end of a recording.
-        drain: V2 server; for the end of a request's body, after its response.
+        drain: servers of HTTP requests; for the end of a request's body, after its response.
         get: V2 server; for the PUT that a GET is to read for (D-69).
         get_again: V2 client; between two requests for interim results.
+        alexa: for an answer, of the 8 seconds that Alexa waits from its request on (external.md).
+        google_v2: the same for Google Assistant, of 10 seconds, with the Actions SDK.
+        google_v3: the same with Actions Builder, of 5 seconds.
     """
 
     init: float | None = attrs.field(default=30.0, validator=_seconds)
@@ -83,6 +86,9 @@ class Timeouts:
     drain: float | None = attrs.field(default=5.0, validator=_seconds)
     get: float | None = attrs.field(default=30.0, validator=_seconds)
     get_again: float | None = attrs.field(default=1.0, validator=_seconds)
+    alexa: float | None = attrs.field(default=7.0, validator=_seconds)
+    google_v2: float | None = attrs.field(default=9.0, validator=_seconds)
+    google_v3: float | None = attrs.field(default=4.0, validator=_seconds)
 
 
 DEFAULT_TIMEOUTS = Timeouts()

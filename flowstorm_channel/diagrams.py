@@ -37,6 +37,8 @@ from flowstorm_channel.states import (
     State,
     Table,
 )
+from flowstorm_channel.twilio.states import TWILIO, TWILIO_AUDIO, TWILIO_DEADLINES
+from flowstorm_channel.webhook import WEBHOOK, WEBHOOK_DEADLINES
 
 __all__ = ["FORMS", "VERSION", "WHICH", "Form", "Which", "dot", "mermaid", "render", "to_json"]
 
@@ -52,9 +54,13 @@ Which = Literal[
     "v2-get",
     "v2-client-audio",
     "v2-put-audio",
+    "webhook",
+    "call",
+    "call-audio",
     "all",
 ]
-"""What can be drawn; without ``v2`` it is Socket V1. A V1 client's audio is the same in Duplex."""
+"""What can be drawn; without ``v2`` it is Socket V1, whose client's audio is the same in Duplex; ``webhook`` is
+a request of Alexa or Google Assistant, ``call`` a phone call."""
 Form = Literal["mermaid", "dot", "json"]
 """How it can be drawn."""
 
@@ -70,6 +76,8 @@ _TABLES: Mapping[str, Table] = {
     "v2-client": CLIENT_V2,
     "v2-put": PUT,
     "v2-get": GET,
+    "webhook": WEBHOOK,
+    "call": TWILIO,
 }
 _AUDIO_TABLES: Mapping[str, AudioTable] = {
     "client-audio": CLIENT_AUDIO,
@@ -77,6 +85,7 @@ _AUDIO_TABLES: Mapping[str, AudioTable] = {
     "server-duplex-audio": SERVER_DUPLEX_AUDIO,
     "v2-client-audio": CLIENT_V2_AUDIO,
     "v2-put-audio": PUT_AUDIO,
+    "call-audio": TWILIO_AUDIO,
 }
 _DEADLINES: Mapping[str, tuple[Deadline, ...]] = {
     "client": CLIENT_DEADLINES,
@@ -84,6 +93,8 @@ _DEADLINES: Mapping[str, tuple[Deadline, ...]] = {
     "v2-client": CLIENT_V2_DEADLINES,
     "v2-put": PUT_DEADLINES,
     "v2-get": GET_DEADLINES,
+    "webhook": WEBHOOK_DEADLINES,
+    "call": TWILIO_DEADLINES,
 }
 _TITLES = {
     "client": "V1 client",
@@ -97,6 +108,9 @@ _TITLES = {
     "v2-get": "V2 server, a GET",
     "v2-client-audio": "Input audio of a V2 client",
     "v2-put-audio": "Input audio of a V2 server's PUT",
+    "webhook": "Alexa and Google Assistant, a request",
+    "call": "Twilio, a phone call",
+    "call-audio": "Input audio of a phone call",
 }
 
 WHICH: tuple[Which, ...] = get_args(Which)

@@ -296,9 +296,13 @@ class HttpServerChannel(ServerChannel):
         if self._sessions.stored:
             self._ask_for_session(proposed or self._make_id())
             return False
-        key, device_id = self._init.key, self._init.device_id
-        self._enter(self._sessions.join(proposed, key, device_id, self._make_id))
+        who = self._init.key, self._init.device_id
+        self._enter(self._sessions.join(proposed, *who, self._make_id, begins_anew=self._begins_anew))
         return True
+
+    def _begins_anew(self, session: Session) -> bool:  # noqa: ARG002
+        """Whether an ended session that is named again begins anew, under the same id."""
+        return False
 
     def _acceptable(self, session_id: str | None) -> str | None:
         """The id, when it may be that of a session."""
@@ -359,8 +363,13 @@ class HttpServerChannel(ServerChannel):
             except RemoteProtocolError as error:
                 self._tell(FaultEvent(error=error))
             else:
-                theirs = session.belongs_to(need.key, need.device_id) and not session.ended
-                session = session if theirs and session.session_id == need.session_id else None
+                theirs = (
+                    session.belongs_to(need.key, need.device_id) and session.session_id == need.session_id
+                )
+                if theirs and self._begins_anew(session):
+                    session, snapshot = None, None
+                elif not theirs or session.ended:
+                    session = None
         if not need.begins:
             self.session = session
         elif session is not None:
@@ -401,12 +410,17 @@ class HttpServerChannel(ServerChannel):
                 f"{type(self).__name__} sends no audio: give the item an address as its audio",
                 legal=("ResponseItemEvent", "ResponseEvent"),
             )
-        if isinstance(event, ResponseEvent) and self._sessions.stored:
-            turn.session.snapshot()  # raises while nothing has changed
+        if isinstance(event, ResponseEvent) and not event.response.ends:
+            self._check_session(turn.session, event.response)
         super()._respond(turn, event)
         if isinstance(event, ResponseEvent):
             self._conclude()
             self._notify()
+
+    def _check_session(self, session: Session, response: Response) -> None:  # noqa: ARG002
+        """Raise LocalProtocolError while nothing has changed yet, when the session cannot be stored."""
+        if self._sessions.stored:
+            session.snapshot()
 
     def _interrupt(self, reason: str) -> None:
         super()._interrupt(reason)

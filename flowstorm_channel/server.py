@@ -182,7 +182,7 @@ class Turn:
         Raises:
             TooLateError: the turn is over.
         """
-        self.finish(items=(ResponseItem(text=text),), session_ended=True)
+        self.channel._fail(self, text)
 
     def interrupt(self, reason: str = "host") -> None:
         """The user has begun to speak or wants to hear no more. Does nothing once the turn is over.
@@ -440,6 +440,10 @@ class ServerChannel(Channel):
         if self._running is not None and not self._queue_inputs:
             self._interrupt("input")
 
+    def _fail(self, turn: Turn, text: str) -> None:
+        """A turn has come to nothing."""
+        turn.finish(items=(ResponseItem(text=text),), session_ended=True)
+
     def _barge_in(self, reason: str) -> None:
         """The user speaks into what is being said."""
         if self._running is not None:
@@ -628,7 +632,7 @@ class ServerChannel(Channel):
 
     def _complete(self, turn: Turn, response: Response) -> None:
         sleeps = response.sleep_timeout > 0
-        ends = response.session_ended and not sleeps
+        ends = response.ends
         changes: dict[str, Any] = {}
         singly = response.items if self._config().send_response_items else ()
         if singly:

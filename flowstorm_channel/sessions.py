@@ -2,6 +2,7 @@
 where the HTTP requests of one server find it, and each other.
 """
 
+import hashlib
 import re
 import time
 import uuid
@@ -17,14 +18,25 @@ from flowstorm_channel.limits import Limits
 from flowstorm_channel.schema import DEEPEST, JsonMap, LocaleTag, Value, member, wire_class
 from flowstorm_channel.values import ExpectedPhrase, SttMode
 
-__all__ = ["Rendezvous", "Session", "Sessions", "Who", "uuid4_text", "well_formed"]
+__all__ = ["Rendezvous", "Session", "Sessions", "Who", "adopted", "uuid4_text", "well_formed"]
 
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_NAME = re.compile(r"[!-~]{1,256}", re.ASCII)
 
 
 def well_formed(session_id: str) -> bool:
     """Whether a client may propose that id: 1 to 64 letters, digits, ``_`` and ``-`` (D-58)."""
     return _WELL_FORMED.fullmatch(session_id) is not None
+
+
+def adopted(session_id: str) -> str:
+    """The id of a session that a platform has named: what it says, or when that is no name, a digest of it.
+
+    Platforms make other ids than clients may propose: longer ones, with dots in them.
+    """
+    if _NAME.fullmatch(session_id):
+        return session_id
+    return hashlib.sha256(session_id.encode(errors="replace")).hexdigest()
 
 
 def uuid4_text() -> str:
@@ -134,7 +146,9 @@ class Session:
         found = _CODEC.decode_value(_Snapshot, snapshot)
         if not 1 <= found.version <= VERSION:
             raise RemoteProtocolError(f"a snapshot of version {found.version}, newer than this release")
-        if not well_formed(found.session_id):
+        if not 0 <= found.turns < 2**53:
+            raise RemoteProtocolError(f"{found.turns} turns", path="turns")
+        if not _NAME.fullmatch(found.session_id):
             raise RemoteProtocolError("no session id", path="sessionId")
         members = {each.name: getattr(found, each.name) for each in attrs.fields(cls)}
         return cls(**{**members, "data": dict(found.data)})
@@ -222,23 +236,35 @@ class Sessions:
 
     # -------------------------------------------------------- between turns
 
-    def join(self, proposed: str | None, key: str, device_id: str, make_id: Callable[[], str]) -> Session:
+    def join(
+        self,
+        proposed: str | None,
+        key: str,
+        device_id: str,
+        make_id: Callable[[], str],
+        *,
+        begins_anew: Callable[[Session], bool] = lambda _: False,
+    ) -> Session:
         """The session of that id when it is theirs, else a new one; never somebody else's (socket-v2.md).
 
         Args:
-            proposed: the id that the client names; taken when it is well-formed and new.
+            proposed: the id that the client names, when it may be taken; taken when it is new.
             key: of the application that asks.
             device_id: of the device that asks.
             make_id: makes an id when the proposed one cannot be taken.
+            begins_anew: whether a session of theirs begins anew, under the same id.
         """
         session_id = proposed
-        if session_id is not None and well_formed(session_id):
+        if session_id is not None:
             kept = self._find(session_id)
             owner = self._owners.get(session_id, (key, device_id))
             if kept is None and owner == (key, device_id):
                 return Session(session_id=session_id, key=key, device_id=device_id)
-            if kept is not None and kept.belongs_to(key, device_id) and not kept.ended:
-                return kept
+            if kept is not None and kept.belongs_to(key, device_id):
+                if begins_anew(kept):
+                    return Session(session_id=session_id, key=key, device_id=device_id)
+                if not kept.ended:
+                    return kept
         return Session(session_id=make_id(), key=key, device_id=device_id)
 
     def find(self, session_id: str, key: str, device_id: str) -> Session | None:

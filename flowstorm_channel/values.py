@@ -306,6 +306,11 @@ class Response(Value):
     )
     turn_id: str | None = member(default=None, doc="for a later vote")
 
+    @property
+    def ends(self) -> bool:
+        """Whether the session is over with it; else it goes on, or sleeps (D-51)."""
+        return self.session_ended and self.sleep_timeout <= 0
+
 
 @wire_class
 class ClientConfig(Value):

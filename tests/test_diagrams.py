@@ -31,6 +31,8 @@ from flowstorm_channel.states import (
     Audio,
     State,
 )
+from flowstorm_channel.twilio.states import TWILIO, TWILIO_AUDIO
+from flowstorm_channel.webhook import WEBHOOK
 from tests.programs import program
 
 TABLES: dict[str, Any] = {
@@ -45,6 +47,9 @@ TABLES: dict[str, Any] = {
     "v2-get": GET,
     "v2-client-audio": CLIENT_V2_AUDIO,
     "v2-put-audio": PUT_AUDIO,
+    "webhook": WEBHOOK,
+    "call": TWILIO,
+    "call-audio": TWILIO_AUDIO,
 }
 FRAMED = {
     name: [state.value for state in table if state not in (State.CLOSED, State.OPEN, State.FAILED)]

@@ -27,6 +27,7 @@ LAYERS = (
     {"channel", "sessions"},
     {"server", "client", "ssml"},
     {"http"},
+    {"webhook"},
     {"socket_v1", "socket_v2", "alexa", "google", "twilio"},
     {"diagrams"},
     {"__init__"},
@@ -119,7 +120,7 @@ def test_no_imports_go_in_circles() -> None:
 
 @pytest.mark.parametrize("module", CORE)
 def test_the_core_names_no_module_that_does_io(module: str) -> None:
-    forbidden = FORBIDDEN - ({"hypothesis"} if module == NEEDS_HYPOTHESIS else set())
+    forbidden = FORBIDDEN - OPTIONAL.get(module, set())
     assert [each for each in imported(module) if begins_with(each, forbidden)] == []
 
 
@@ -127,7 +128,7 @@ def test_the_core_names_no_module_that_does_io(module: str) -> None:
 def test_the_core_depends_on_three_packages(module: str) -> None:
     tops = {each.partition(".")[0] for each in imported(module)}
     allowed = THIRD_PARTY | sys.stdlib_module_names | {"flowstorm_channel"}
-    assert tops - allowed == ({"hypothesis"} if module == NEEDS_HYPOTHESIS else set())
+    assert tops - allowed == OPTIONAL.get(module, set()) - sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("module", CORE)

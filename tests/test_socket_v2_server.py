@@ -2623,7 +2623,7 @@ def test_sessions_answer_for_themselves() -> None:
     assert sessions.find("a", "K", "D") is session
     assert sessions.find("a", "K", "D2") is None
     assert sessions.join("a", "K2", "D", lambda: "made").session_id == "made"
-    assert sessions.join("a b", "K", "D", lambda: "made").session_id == "made"
+    assert sessions.join("b", "K", "D", lambda: "made").session_id == "b"
     assert sessions.join(None, "K", "D", lambda: "made").session_id == "made"
     clock.advance(5)
     assert sessions.find("a", "K", "D") is None

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import array
 import asyncio
+import io
 import json
+import math
 import sys
+import wave
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from flowstorm_channel.values import ResponseItem
+from flowstorm_channel.twilio.audio import SAMPLE_RATE, mulaw_of, pcm_of
+from flowstorm_channel.values import AudioFileType, ClientConfig, ResponseItem, SttEncoding
 
 if TYPE_CHECKING:
     from flowstorm_channel.contrib.asyncio import Part, Sound
     from flowstorm_channel.server import Turn
 
-__all__ = ["dialogue", "recogniser"]
+__all__ = ["dialogue", "recogniser", "voice"]
 
 _IMAGE = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 80 40'%3E"
@@ -57,6 +61,31 @@ async def dialogue(turn: Turn) -> AsyncIterator[Part]:
             yield f"You said: {turn.text}"
 
 
+async def voice(item: ResponseItem, config: ClientConfig) -> bytes:
+    """Beeps once for each word, for clients that take their speech as μ-law or WAV."""
+    words = len(item.text.split())
+    samples = array.array("h", _BEEP * words)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    match config.tts_file_type:
+        case AudioFileType.MULAW:
+            return mulaw_of(samples.tobytes())
+        case AudioFileType.WAV:
+            file = io.BytesIO()
+            with wave.open(file, "wb") as writer:
+                writer.setnchannels(1)
+                writer.setsampwidth(2)
+                writer.setframerate(SAMPLE_RATE)
+                writer.writeframes(samples.tobytes())
+            return file.getvalue()
+        case _:
+            return b""  # an MP3 cannot be made without more ado; the text is there
+
+
+_BEEP = [
+    *(int(4000 * math.sin(2 * math.pi * 440 * each / SAMPLE_RATE)) for each in range(SAMPLE_RATE // 10)),
+    *(0 for _ in range(SAMPLE_RATE // 20)),
+]
 _LOUD = 500
 _QUIET_FOR = 0.7
 _SPOKEN_FOR = 0.2
@@ -65,13 +94,13 @@ _SPOKEN_FOR = 0.2
 async def recogniser(sound: Sound) -> AsyncIterator[tuple[str, bool]]:
     """Recognises no words, only speech: once it was loud for a while and then quiet, that is what was said.
 
-    It understands signed 16-bit little-endian samples.
+    It understands signed 16-bit little-endian samples, and the μ-law of phone calls.
     """
     rate = max(1, sound.config.stt_sample_rate)
     spoken = quiet = 0.0
     rest = b""
     async for block in sound:
-        data = rest + block
+        data = rest + (pcm_of(block) if sound.encoding is SttEncoding.MULAW else block)
         whole = len(data) - len(data) % 2
         rest = data[whole:]
         samples = array.array("h", data[:whole])

@@ -33,6 +33,26 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8000, help="0: the system chooses (default: 8000)")
+    platforms = parser.add_argument_group(
+        "platforms",
+        "Without these, /alexa, /google and /call refuse. Twilio's token is TWILIO_AUTH_TOKEN.",
+    )
+    platforms.add_argument(
+        "--alexa", metavar="SKILL_ID", action="append", help="answer this skill; repeatable"
+    )
+    platforms.add_argument(
+        "--google", metavar="PROJECT_ID", action="append", help="answer this project's actions; repeatable"
+    )
+    platforms.add_argument(
+        "--twilio", metavar="PUBLIC_URL", help="answer phone calls; where Twilio finds this server"
+    )
+    platforms.add_argument(
+        "--allow-unsigned",
+        metavar="PLATFORMS",
+        type=_platforms,
+        default=frozenset(),
+        help="do not verify requests of these, to try out: alexa,google,twilio",
+    )
     parser.add_argument("--verbose", action="store_true", help="print every event")
     parser.set_defaults(run=_run)
 
@@ -45,7 +65,7 @@ def _run(chosen: argparse.Namespace) -> int:
     except ImportError:
         complain("serve needs uvicorn: pip install 'flowstorm-channel[server]'")
         return 1
-    functions: dict[str, Any] = {"recogniser": example.recogniser}
+    functions: dict[str, Any] = {"recogniser": example.recogniser, "voice": example.voice}
     dialogue: Any = example.dialogue
     if chosen.dialogue is not None:
         try:
@@ -58,6 +78,12 @@ def _run(chosen: argparse.Namespace) -> int:
     except (OSError, OverflowError) as error:
         complain(f"cannot listen on {chosen.host}:{chosen.port}: {error}")
         return 1
+    try:
+        functions |= _answered(chosen, listener.getsockname()[1])
+    except (ValueError, ImportError) as error:
+        complain(str(error))
+        listener.close()
+        return 2
     if chosen.verbose:
         functions["observe"] = _show
     app = ChannelApp(dialogue, **functions)
@@ -69,6 +95,8 @@ def _run(chosen: argparse.Namespace) -> int:
         timeout_graceful_shutdown=3,
     )
     host, port = listener.getsockname()[:2]
+    if chosen.allow_unsigned:
+        complain(f"requests are NOT verified: {', '.join(sorted(chosen.allow_unsigned))}")
     name = f"[{host}]" if ":" in host else host
     print(
         f"Listening on ws://{name}:{port}/socket and http://{name}:{port}/client (Ctrl+C stops it)",
@@ -82,6 +110,34 @@ def _run(chosen: argparse.Namespace) -> int:
 
     Server(config).run(sockets=[listener])
     return 0
+
+
+def _answered(chosen: argparse.Namespace, port: int) -> dict[str, Any]:
+    """The platforms that are answered, as `ChannelApp` takes them."""
+    from flowstorm_channel.contrib.platforms import Alexa, GoogleAssistant, Twilio
+
+    unsigned = chosen.allow_unsigned
+    found: dict[str, Any] = {}
+    if chosen.alexa or "alexa" in unsigned:
+        found["alexa"] = Alexa(skill_ids=chosen.alexa or (), allow_unsigned="alexa" in unsigned)
+    if chosen.google or "google" in unsigned:
+        found["google"] = GoogleAssistant(
+            project_ids=chosen.google or (), allow_unsigned="google" in unsigned
+        )
+    if chosen.twilio or "twilio" in unsigned:
+        found["twilio"] = Twilio(
+            auth_token=os.environ.get("TWILIO_AUTH_TOKEN"),
+            public_url=chosen.twilio or f"https://127.0.0.1:{port}",
+            allow_unsigned="twilio" in unsigned,
+        )
+    return found
+
+
+def _platforms(text: str) -> frozenset[str]:
+    named = frozenset(text.split(","))
+    if not named <= {"alexa", "google", "twilio"}:
+        raise ValueError(text)
+    return named
 
 
 def _listen(host: str, port: int) -> socket.socket:

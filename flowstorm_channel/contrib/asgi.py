@@ -1,6 +1,8 @@
 """An ASGI application for dialogues: mount it anywhere, or run it as it is.
 
 It serves Socket V1 at ``/socket``, and at ``/client`` both Socket V2 and, by `Upgrade`, Socket V1 (D-20).
+When it is told how (see `contrib.platforms`), it answers Alexa at ``/alexa``, Google Assistant at
+``/google``, and at ``/call`` phone calls of Twilio: the webhook by HTTP, the audio by WebSocket.
 
 ::
 
@@ -12,12 +14,15 @@ It serves Socket V1 at ``/socket``, and at ``/client`` both Socket V2 and, by `U
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flowstorm_channel.channel import DEFAULT_TIMEOUTS, Timeouts
 from flowstorm_channel.contrib.asyncio import Answer, Driver, Host, HostFunctions, Transport
+from flowstorm_channel.contrib.platforms import Alexa, GoogleAssistant, Twilio
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.server import ServerChannel, Turn
 from flowstorm_channel.sessions import Sessions
@@ -29,7 +34,7 @@ from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestH
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["ChannelApp"]
+__all__ = ["ChannelApp", "Options"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -37,17 +42,43 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SOCKET_PATH = "/socket"
 CLIENT_PATH = "/client"
+ALEXA_PATH = "/alexa"
+GOOGLE_PATH = "/google"
+CALL_PATH = "/call"
+
+_HOW = {
+    ALEXA_PATH: "alexa=Alexa(skill_ids=[...])",
+    GOOGLE_PATH: "google=GoogleAssistant(project_ids=[...])",
+    CALL_PATH: "twilio=Twilio(auth_token=..., public_url=...)",
+}
+"""What the application has to be told to answer there."""
+
+
+class Options(HostFunctions, total=False):
+    """What an application takes beside its dialogue; see `ChannelApp`."""
+
+    limits: Limits
+    timeouts: Timeouts
+    queue_inputs: bool
+    keep_sessions_for: float
+    alexa: Alexa | None
+    google: GoogleAssistant | None
+    twilio: Twilio | None
 
 
 class ChannelApp:
-    """The channels of a server as an ASGI application: Socket V1 at ``/socket``, V2 at ``/client``.
+    """The channels of a server as an ASGI application.
 
     Args:
         dialogue: what is said; this and the other functions are those of `Host`.
         limits: what is taken from clients.
         timeouts: how long is waited for what.
         queue_inputs: see `ServerChannel`.
-        keep_sessions_for: seconds for which a V2 session is kept after its last turn, when it does not sleep.
+        keep_sessions_for: seconds for which a session is kept after its last turn, when it does not sleep:
+            of V2, Alexa and Google Assistant.
+        alexa: how Alexa is answered; without it ``/alexa`` is answered with 503.
+        google: how Google Assistant is.
+        twilio: how phone calls are.
         functions: see `Host`.
     """
 
@@ -59,6 +90,9 @@ class ChannelApp:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         queue_inputs: bool = False,
         keep_sessions_for: float = 3600.0,
+        alexa: Alexa | None = None,
+        google: GoogleAssistant | None = None,
+        twilio: Twilio | None = None,
         **functions: Unpack[HostFunctions],
     ) -> None:
         self.host = Host(dialogue=dialogue, **functions)
@@ -69,6 +103,8 @@ class ChannelApp:
         }
         self.sessions = Sessions(stored=self.host.store is not None, keep_for=keep_sessions_for)
         """Those of V2, when no store keeps them, and the requests that are under way."""
+        self._webhooks = {ALEXA_PATH: alexa, GOOGLE_PATH: google}
+        self._twilio = twilio
         self._drivers: set[Driver] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,18 +117,36 @@ class ChannelApp:
             case "websocket" if _path(scope) in (SOCKET_PATH, CLIENT_PATH):
                 channel = SocketV1Server(**self._settings)
                 await self._drive(channel, _WebSocket(scope, receive, send))
+            case "websocket" if _path(scope) == CALL_PATH and self._twilio is not None:
+                call = self._twilio.channel(**self._settings)
+                await self._drive(call, _WebSocket(scope, receive, send))
             case "websocket":
                 await receive()
                 await send({"type": "websocket.close", "code": 1000, "reason": ""})  # before accept: 403
             case "http" if _path(scope) == CLIENT_PATH:
                 request = SocketV2Server(self.sessions, **self._settings)
                 await self._drive(request, _Request(scope, receive, send))
+            case "http" if _path(scope) in _HOW:
+                await self._serve_platform(scope, receive, send)
             case "http":
                 known = _path(scope) == SOCKET_PATH
                 text = "a WebSocket is expected" if known else "not found"
                 await _answer(send, 426 if known else 404, text)
             case other:
                 raise ValueError(f"{other} is not served here")
+
+    async def _serve_platform(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = _path(scope)
+        transport = _Request(scope, receive, send)
+        webhook = self._webhooks.get(path)
+        if webhook is not None:
+            await self._drive(webhook.channel(self.sessions, **self._settings), transport)
+        elif path == CALL_PATH and self._twilio is not None:
+            with suppress(asyncio.TimeoutError):
+                answer = _call(transport, self._twilio, self._settings["limits"])
+                await asyncio.wait_for(answer, self._settings["timeouts"].body)
+        else:
+            await _answer(send, 503, f"not configured: ChannelApp(dialogue, {_HOW[path]})")
 
     def close(self) -> None:
         """Close all channels that are open, and tell their clients that the server is going away.
@@ -123,7 +177,8 @@ class _WebSocket:
             case "websocket.connect":
                 offered = ", ".join(self._scope.get("subprotocols", ()))
                 headers = [pair for pair in _headers(self._scope) if pair[0] != SUBPROTOCOL_HEADER.lower()]
-                return RequestHead(url=_path(self._scope), headers=(*headers, (SUBPROTOCOL_HEADER, offered)))
+                headers.append((SUBPROTOCOL_HEADER, offered))
+                return RequestHead(url=_target(self._scope), headers=headers)
             case "websocket.receive":
                 text, data = message.get("text"), message.get("bytes")
                 received: Message = text if text is not None else data or b""
@@ -137,6 +192,10 @@ class _WebSocket:
                 await self._send({"type": "websocket.send", "text": message})
             case bytes():
                 await self._send({"type": "websocket.send", "bytes": message})
+            case ResponseHead() if message.status != 101:
+                # Before it is accepted; the server makes 403 of it, whatever the status is.
+                await self._send({"type": "websocket.close", "code": CloseCode.NORMAL, "reason": ""})
+                raise ConnectionAbortedError("the WebSocket is refused")
             case ResponseHead():
                 chosen = message.header(SUBPROTOCOL_HEADER)
                 await self._send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
@@ -178,9 +237,8 @@ class _Request:
 
     def _request_head(self) -> RequestHead:
         scope = self._scope
-        query = scope.get("query_string", b"").decode("latin-1")
         # Absolute, since the scheme matters; the host does not, and is the client's to choose.
-        url = f"{scope.get('scheme', 'http')}://localhost{quote(scope['path'])}?{query}"
+        url = f"{scope.get('scheme', 'http')}://localhost{_target(scope)}"
         return RequestHead(method=scope["method"], url=url, headers=_headers(scope))
 
     async def send(self, message: Message) -> None:
@@ -213,6 +271,14 @@ def _headers(scope: Scope) -> tuple[tuple[str, str], ...]:
     return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs)
 
 
+def _target(scope: Scope) -> str:
+    """Path and query as they were asked for, as far as the server tells."""
+    raw = scope.get("raw_path")
+    path = quote(scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
+    query = scope.get("query_string", b"").decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
 def _path(scope: Scope) -> str:
     """The path below the mount point, without a trailing slash (D-20)."""
     path: str = scope["path"]
@@ -220,6 +286,19 @@ def _path(scope: Scope) -> str:
     if root and path.startswith(f"{root}/"):
         path = path[len(root) :]
     return path.rstrip("/")
+
+
+async def _call(transport: Transport, twilio: Twilio, limits: Limits) -> None:
+    """Tell Twilio what to do with a call."""
+    head = await transport.receive()
+    body = bytearray()
+    while isinstance(piece := await transport.receive(), bytes) and len(body) <= limits.message_bytes:
+        body += piece
+    if not isinstance(head, RequestHead) or piece is None:
+        return  # the client has gone
+    answer, text = twilio.answer(head, bytes(body), limits)
+    for message in (answer, text, END):
+        await transport.send(message)
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -15,22 +15,26 @@ from typing import Any, Protocol, TypedDict
 
 import attrs
 
+from flowstorm_channel.contrib.fetch import fetch
 from flowstorm_channel.contrib.stores import Hold, Store
 from flowstorm_channel.errors import LocalProtocolError, TooLateError
 from flowstorm_channel.events import (
     BinaryEvent,
+    CertificateNeed,
+    DtmfEvent,
     Event,
     InitEvent,
     InputAudioStreamCancelEvent,
     InputAudioStreamCloseEvent,
     InputAudioStreamOpenEvent,
     InputEvent,
+    KeysNeed,
     SessionNeed,
     StoreNeed,
     TurnInterruptedEvent,
 )
 from flowstorm_channel.server import SILENCE, AudioStream, ServerChannel, Turn
-from flowstorm_channel.values import ClientConfig, Input, ResponseItem, TtsType
+from flowstorm_channel.values import ClientConfig, Input, ResponseItem, SttEncoding, TtsType
 from flowstorm_channel.wire import Close, CloseCode, End, Message, RequestHead
 
 __all__ = ["Driver", "Host", "HostFunctions", "Part", "Sound", "Transport"]
@@ -99,9 +103,18 @@ class Sound:
         return self.stream.config
 
     @property
+    def encoding(self) -> SttEncoding:
+        """Of its samples."""
+        return self.stream.encoding
+
+    @property
     def full(self) -> bool:
         """Whether no more audio should be read before the recogniser takes some; never when it is live."""
         return not self._live and self._held >= self._most
+
+    def interrupt(self) -> None:
+        """The user has begun to speak: see `AudioStream.interrupt`. Never raises."""
+        self.stream.interrupt()
 
     def end_of_utterance(self) -> None:
         """The recogniser heard the end of speech: see `AudioStream.end_of_utterance`. Never raises."""
@@ -141,6 +154,8 @@ class Sound:
 Recogniser = Callable[[Sound], AsyncIterator[tuple[str | Input, bool]]]
 Voice = Callable[[ResponseItem, ClientConfig], Awaitable[bytes]]
 Authorise = Callable[[InitEvent], Awaitable[str | None]]
+Keypad = Callable[[str, AudioStream], object]
+Fetch = Callable[[str], Awaitable[bytes | None]]
 
 
 class HostFunctions(TypedDict, total=False):
@@ -152,6 +167,8 @@ class HostFunctions(TypedDict, total=False):
     observe: Callable[[Event], None] | None
     apology: str
     store: Store | None
+    keypad: Keypad | None
+    fetch: Fetch
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -171,6 +188,9 @@ class Host:
         observe: is shown every event before it is acted on; for logs.
         apology: what the user is told when the dialogue raises.
         store: where sessions are kept between turns, for several processes; see `contrib.stores`.
+        keypad: is shown each key that is pressed in a phone call, ``0`` to ``9``, ``*``, ``#``, and its
+            stream: ``stream.recognized("1", final=True)`` makes an input of it.
+        fetch: gets the certificates and keys that requests of Alexa and Google Assistant are verified with.
     """
 
     dialogue: Callable[[Turn], Answer]
@@ -180,6 +200,8 @@ class Host:
     observe: Callable[[Event], None] | None = None
     apology: str = "Something went wrong."
     store: Store | None = None
+    keypad: Keypad | None = None
+    fetch: Fetch = fetch
 
 
 class Driver:
@@ -343,6 +365,11 @@ class Driver:
             case InputAudioStreamCancelEvent():
                 if self._hearing is not None:
                     self._hearing.cancel()
+            case DtmfEvent():
+                if self._host.keypad is not None:
+                    self._press(self._host.keypad, event)
+            case CertificateNeed() | KeysNeed():
+                self._spawn(self._fetch(event))
             case SessionNeed():
                 self._spawn(self._load(event))
             case StoreNeed():
@@ -369,6 +396,24 @@ class Driver:
             observe(event)
         except Exception:
             log.exception("an observer failed")
+
+    def _press(self, keypad: Keypad, event: DtmfEvent) -> None:
+        try:
+            keypad(event.digit, self.channel.stream)
+        except TooLateError:
+            pass
+        except Exception:
+            log.exception("the keypad's function failed")
+
+    async def _fetch(self, need: CertificateNeed | KeysNeed) -> None:
+        try:
+            found = await self._host.fetch(need.url)
+        except Exception:
+            log.exception("%s cannot be fetched", need.url)
+            self._refuse(self._host.apology, 503)
+        else:
+            with suppress(TooLateError):
+                self.channel.provide(need, found)
 
     async def _authorise(self, authorise: Authorise, init: InitEvent) -> None:
         try:

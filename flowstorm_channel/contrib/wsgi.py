@@ -1,6 +1,8 @@
 """A WSGI application for dialogues, for hosts without ASGI: Flask, Django under WSGI.
 
-It serves Socket V2 at ``/client``. A WebSocket cannot be had over WSGI, so there is no Socket V1.
+It serves Socket V2 at ``/client``, Alexa at ``/alexa``, Google Assistant at ``/google``, and the webhook of
+phone calls at ``/call``. A WebSocket cannot be had over WSGI, so there is no Socket V1, and the audio
+of calls is for another server.
 
 ::
 
@@ -40,10 +42,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import is_hop_by_hop
 
-from flowstorm_channel.channel import DEFAULT_TIMEOUTS, Timeouts
-from flowstorm_channel.contrib.asgi import ChannelApp
-from flowstorm_channel.contrib.asyncio import Answer, HostFunctions
-from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
+from flowstorm_channel.contrib.asgi import ChannelApp, Options
+from flowstorm_channel.contrib.asyncio import Answer
 from flowstorm_channel.server import Turn
 from flowstorm_channel.sessions import Sessions
 
@@ -75,39 +75,22 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class WsgiApp:
-    """Socket V2 as a WSGI application, at ``/client`` below wherever it is mounted.
+    """The channels over HTTP as a WSGI application, below wherever it is mounted.
 
     The dialogue and the other functions run in the event loop of a background thread, which each process
     starts with its first request; so servers may load the application and fork afterwards.
 
     Args:
-        dialogue: what is said; this and the other functions are those of `Host`.
-        limits: what is taken from clients.
-        timeouts: how long is waited for what.
-        queue_inputs: see `ServerChannel`.
-        keep_sessions_for: seconds for which a session is kept after its last turn, when it does not sleep.
-        functions: see `Host`.
+        dialogue: what is said.
+        options: those of `ChannelApp`.
     """
 
     def __init__(
         self,
         dialogue: Callable[[Turn], Answer],
-        *,
-        limits: Limits = DEFAULT_LIMITS,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        queue_inputs: bool = False,
-        keep_sessions_for: float = 3600.0,
-        **functions: Unpack[HostFunctions],
+        **options: Unpack[Options],
     ) -> None:
-        self._make_app = partial(
-            ChannelApp,
-            dialogue,
-            limits=limits,
-            timeouts=timeouts,
-            queue_inputs=queue_inputs,
-            keep_sessions_for=keep_sessions_for,
-            **functions,
-        )
+        self._make_app = partial(ChannelApp, dialogue, **options)
         # After a fork neither the thread nor a lock that somebody held is of use, nor the requests that were
         # under way: what is in here belongs to one process each.
         self._processes = {os.getpid(): _Background(self._make_app())}

@@ -1,0 +1,1536 @@
+"""The server end of an Alexa skill, and the webhook it is: rule by rule, then anything in any order.
+
+What is expected is written down here by hand; nothing is derived from the machine's own tables.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import string
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+import pytest
+from ask_sdk_core.serialize import DefaultSerializer  # type: ignore[import-untyped]
+from ask_sdk_model import ResponseEnvelope  # type: ignore[import-untyped]
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowstorm_channel.alexa import (
+    INTENTS,
+    AlexaCertificates,
+    AlexaRequest,
+    AlexaServer,
+    Intents,
+)
+from flowstorm_channel.alexa.answers import AlexaLimits
+from flowstorm_channel.channel import Control, Timeouts
+from flowstorm_channel.errors import (
+    LimitExceeded,
+    LocalProtocolError,
+    RemoteProtocolError,
+    SignatureError,
+    TooLateError,
+)
+from flowstorm_channel.events import (
+    BinaryEvent,
+    CertificateNeed,
+    ClosedEvent,
+    ErrorEvent,
+    Event,
+    FaultEvent,
+    InitEvent,
+    InputAudioStreamOpenEvent,
+    InputEvent,
+    LogEvent,
+    Need,
+    ReadyEvent,
+    RecognizedInputEvent,
+    ResponseEvent,
+    ResponseItemEvent,
+    SessionEndEvent,
+    SessionNeed,
+    StoreNeed,
+    TurnInterruptedEvent,
+    UnknownEvent,
+    UnsentEvent,
+)
+from flowstorm_channel.limits import Limits
+from flowstorm_channel.server import Turn
+from flowstorm_channel.sessions import Session, Sessions
+from flowstorm_channel.states import Audio, State
+from flowstorm_channel.testing import ManualClock
+from flowstorm_channel.testing.alexa import ECHO, ECHO_SHOW, AlexaPeer, Heard, Sent
+from flowstorm_channel.testing.signing import AlexaSigner
+from flowstorm_channel.testing.strategies import json_values
+from flowstorm_channel.values import ExpectedPhrase, Input, Location, Response, ResponseItem, SttMode
+from flowstorm_channel.webhook import WebhookServer
+from flowstorm_channel.wire import END, Close, Message, RequestHead, ResponseHead
+from tests import exchanges
+
+NOON = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
+SKILL = "amzn1.ask.skill.test"
+KEY = f"alexa:{SKILL}"
+DEVICE = "test-device"
+ID = "test-session-1"
+"""Of the first session of a peer."""
+OWNER = {"key": KEY, "device_id": DEVICE}
+STORED = f"StoreNeed {ID} 3600"
+JSON = "application/json"
+SAY = "IntentRequest"
+
+
+# ------------------------------------------------------------ a host
+
+
+def line(what: Event | Message) -> str:
+    """What an event or a piece of an answer is."""
+    match what:
+        case InitEvent():
+            return "Init"
+        case CertificateNeed():
+            return "CertificateNeed"
+        case UnsentEvent():
+            return f"Unsent {what.number} {what.part}"
+        case ErrorEvent():
+            return f"Error {what.text}"
+        case UnknownEvent():
+            return f"Unknown {what.type}"
+        case FaultEvent():
+            return f"Fault {type(what.error).__name__}"
+    return exchanges.line(what)
+
+
+class Asked:
+    """One request at the server: what it is told and what it answers pile up until they are taken.
+
+    The loop runs once when something was received, when the machine asked to be woken, and when the deadline
+    that was armed last is due. Whoever is not woken stands still.
+    """
+
+    def __init__(self, server: Server, *, accept: bool = True, **kw: Any) -> None:
+        self.server = server
+        self.accept = accept
+        self.machine = AlexaServer(
+            server.sessions,
+            **{
+                **{"clock": server.clock, "make_id": server.make_id, "wake": self.wake, "now": server.now},
+                **{"certificates": server.certificates, "skill_ids": {SKILL}},
+                **kw,
+            },
+        )
+        self.peer = copy.copy(server.peer)  # as it was when it asked
+        self.history: list[Event] = []
+        self.output: list[Message] = []
+        self.turns: list[Turn] = []
+        self.woken = False
+        self.armed: float | None = None
+        self.on_event: Callable[[Event], None] | None = None
+        self._told = self._sent = 0
+
+    def wake(self) -> None:
+        self.woken = True
+
+    # -------------------------------------------------------- the loop
+
+    def step(self) -> None:
+        """Take events first, then flush, then arm the timer: once, as every host does."""
+        self.woken = False
+        for event in self.machine.events():
+            self.history.append(event)
+            if isinstance(event, InputEvent):
+                self.turns.append(self.machine.turn)
+            elif isinstance(event, InitEvent) and self.accept:
+                self.machine.ready()
+            elif isinstance(event, CertificateNeed) and self.server.fetches:
+                self.machine.provide(event, self.server.chain)
+            if self.on_event is not None:
+                self.on_event(event)
+        self.output += self.machine.data_to_send()
+        self.armed = self.machine.next_deadline()
+
+    def receive(self, *pieces: Message) -> Asked:
+        """Hand over pieces, running the loop after each."""
+        for piece in pieces:
+            self.machine.receive_data(piece)
+            self.step()
+        self.server.settle()
+        return self
+
+    def lost(self) -> Asked:
+        self.machine.receive_eof()
+        self.step()
+        self.server.settle()
+        return self
+
+    # -------------------------------------------------------- what there is to look at
+
+    @property
+    def turn(self) -> Turn:
+        self.server.settle()
+        return self.turns[-1]
+
+    @property
+    def state(self) -> State:
+        return self.machine.state
+
+    @property
+    def init(self) -> InitEvent:
+        found = next(each for each in self.history if isinstance(each, InitEvent))
+        assert self.machine.init in (None, found)
+        return found
+
+    @property
+    def input(self) -> Input:
+        said = self.turn.input
+        assert said is not None
+        return said
+
+    @property
+    def need(self) -> Any:
+        """The need that was told last."""
+        self.server.settle()
+        return next(each for each in reversed(self.history) if isinstance(each, Need))
+
+    @property
+    def fault(self) -> Any:
+        """What the client was told to have done wrong, last."""
+        self.server.settle()
+        return next(each.error for each in reversed(self.history) if isinstance(each, FaultEvent))
+
+    @property
+    def unsent(self) -> list[UnsentEvent]:
+        self.server.settle()
+        return [each for each in self.history if isinstance(each, UnsentEvent)]
+
+    def provide(self, value: bytes | None) -> Asked:
+        self.machine.provide(self.need, value)
+        self.server.settle()
+        return self
+
+    def due_in(self) -> float | None:
+        self.server.settle()
+        return None if self.armed is None else round(self.armed - self.server.clock.now, 6)
+
+    def told(self) -> list[str]:
+        """What was told since the last time."""
+        self.server.settle()
+        taken = self.history[self._told :]
+        self._told = len(self.history)
+        return [line(each) for each in taken]
+
+    def sent(self) -> list[str]:
+        """What was sent since the last time: status, ``JSON``, ``END``."""
+        self.server.settle()
+        taken = self.output[self._sent :]
+        self._sent = len(self.output)
+        return ["JSON" if isinstance(each, bytes) else line(each) for each in taken]
+
+    def forget(self) -> Asked:
+        self.told()
+        self.sent()
+        return self
+
+    @property
+    def closed(self) -> bool:
+        self.server.settle()
+        return bool(self.history) and isinstance(self.history[-1], ClosedEvent)
+
+    @property
+    def head(self) -> ResponseHead:
+        self.server.settle()
+        found = self.output[0]
+        assert isinstance(found, ResponseHead)
+        return found
+
+    @property
+    def status(self) -> int:
+        return self.head.status
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the response, by lower-case name; none may come twice."""
+        found = {name.lower(): value for name, value in self.head.headers}
+        assert len(found) == len(self.head.headers)
+        return found
+
+    @property
+    def body(self) -> bytes:
+        self.server.settle()
+        return b"".join(each for each in self.output if isinstance(each, bytes))
+
+    @property
+    def tree(self) -> dict[str, Any]:
+        """The JSON of the response."""
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """What Alexa is to say and do."""
+        assert self.status == 200
+        found: dict[str, Any] = self.tree["response"]
+        return found
+
+    @property
+    def heard(self) -> Heard:
+        """What the user gets of it: it must be legal."""
+        return copy.copy(self.peer).take(self.status, self.body)
+
+    def everything(self) -> tuple[object, ...]:
+        """All that a refused call must leave alone."""
+        end = self.machine
+        kept = {} if self.server.sessions is None else dict(self.server.sessions._kept)
+        return (
+            *(end.state, end.audio, end.session_id, end.next_deadline(), end.init, end.dropped, end.full),
+            *(end._question, end._answered, end._status, end._running, len(self.history), len(self.output)),
+            *(repr(end.session), kept, end._last, len(end._running._items) if end._running else 0),
+        )
+
+
+class Server:
+    """A skill: its sessions, its clock, the requests under way, and a device that talks to it.
+
+    Args:
+        stored: the host keeps the sessions.
+        travelling: they travel.
+        keeping: other arguments of `Sessions`.
+        signer: requests are verified, and signed by it.
+        interfaces: what the device can do.
+        kw: of every request's machine.
+    """
+
+    def __init__(
+        self,
+        *,
+        stored: bool = False,
+        travelling: bool = False,
+        keeping: Mapping[str, Any] = MappingProxyType({}),
+        signer: AlexaSigner | None = None,
+        interfaces: Any = ECHO,
+        **kw: Any,
+    ) -> None:
+        SERVERS.append(self)
+        self.clock = ManualClock()
+        self.sessions = None if travelling else Sessions(stored=stored, clock=self.clock, **keeping)
+        self.certificates = None if signer is None else AlexaCertificates(signer.roots, clock=self.clock)
+        self.chain = None if signer is None else signer.chain
+        self.fetches = False
+        """Whether a `CertificateNeed` is answered at once."""
+        self.offset = timedelta()
+        self.peer = AlexaPeer(self.now, signer=signer, interfaces=interfaces)
+        self.make_id: Callable[[], str] = (f"s{number}" for number in itertools.count(1)).__next__
+        self.kw = kw
+        self.requests: list[Asked] = []
+
+    def now(self) -> datetime:
+        return NOON + self.offset + timedelta(seconds=self.clock.now)
+
+    def open(self, *pieces: Message, **kw: Any) -> Asked:
+        """A request with what has come of it so far."""
+        asked = Asked(self, **{**self.kw, **kw})
+        self.requests.append(asked)
+        return asked.receive(*pieces)
+
+    def ask(self, sent: Sent, **kw: Any) -> Asked:
+        """A whole request."""
+        return self.open(*sent, END, **kw)
+
+    def post(self, tree: object, **kw: Any) -> Asked:
+        """A whole request of any JSON."""
+        return self.open(RequestHead(method="POST", url="/alexa"), json.dumps(tree).encode(), END, **kw)
+
+    def launch(self, **kw: Any) -> Asked:
+        return self.ask(self.peer.launch(), **kw)
+
+    def say(self, text: str | None = "hello", **kw: Any) -> Asked:
+        return self.ask(self.peer.say(text), **kw)
+
+    def hear(self, asked: Asked) -> Heard:
+        """The device takes the answer to its last request, and its session goes on with it."""
+        return self.peer.take(asked.status, asked.body)
+
+    def converse(self, *items: str | ResponseItem, **members: Any) -> Session:
+        """Have a turn, from its input to the answer."""
+        asked = self.say()
+        session = asked.turn.session
+        for item in items or ("fine",):
+            asked.turn.say(item)
+        asked.turn.finish(**members)
+        self.hear(asked)
+        assert asked.closed
+        return session
+
+    def settle(self) -> None:
+        """Run the loops of those that were woken."""
+        while woken := [each for each in self.requests if each.woken]:
+            for each in woken:
+                each.step()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, stopping at every deadline that was armed."""
+        until = self.clock.now + seconds
+        self.settle()
+        while due := [each for each in self.requests if each.armed is not None and each.armed <= until]:
+            first = min(due, key=lambda each: each.armed or 0.0)
+            before = first.armed
+            self.clock.now = max(self.clock.now, before or 0.0)
+            first.step()
+            self.settle()
+            assert first.armed != before, "a deadline that is due does not happen"
+        self.clock.now = until
+        self.settle()
+
+    def finish(self) -> None:
+        """Have all be over, and check what must hold of every request."""
+        for each in self.requests:
+            if not each.closed:
+                each.lost()
+        self.settle()
+        for each in self.requests:
+            check(each)
+        if self.sessions is not None:
+            assert self.sessions._under_way == {}
+            assert self.sessions._owners == {}
+
+
+STATUSES = {200, 400, 401, 403, 405, 408, 409, 413, 431, 500, 503}
+
+
+def check(asked: Asked) -> None:
+    """What must hold of every request that is over."""
+    closings = [each for each in asked.history if isinstance(each, ClosedEvent)]
+    assert asked.history[-1:] == closings
+    assert asked.machine.closed
+    assert asked.state is State.CLOSED
+    assert asked.machine.next_deadline() is None
+    assert asked.machine.next_event() is Control.NEED_DATA
+    assert list(asked.machine.data_to_send()) == []
+    assert all(turn.over for turn in asked.turns)
+    inits = [index for index, each in enumerate(asked.history) if isinstance(each, InitEvent)]
+    inputs = [index for index, each in enumerate(asked.history) if isinstance(each, InputEvent)]
+    assert len(inputs) <= len(inits) <= 1
+    assert inits <= inputs or not inputs
+    cuts = [each.number for each in asked.history if isinstance(each, TurnInterruptedEvent)]
+    assert cuts in ([], [turn.number for turn in asked.turns])
+    kinds = [type(each).__name__ for each in asked.output]
+    if kinds not in ([], ["Close"]):
+        assert kinds[:2] == ["ResponseHead", "bytes"]
+        assert kinds[2:] in (["End"], ["Close"], [])
+        check_answer(asked)
+
+
+def check_answer(asked: Asked) -> None:
+    """What must hold of every answer, whatever was asked."""
+    assert asked.status in STATUSES
+    assert asked.headers["cache-control"] == "no-store"
+    assert asked.headers["content-type"] == JSON
+    assert ("allow" in asked.headers) is (asked.status == 405)
+    if asked.status == 200:
+        assert asked.tree.keys() == {"version", "sessionAttributes", "response"}
+    else:
+        assert list(asked.tree) == ["error"]
+        assert isinstance(asked.tree["error"], str)
+
+
+SERVERS: list[Server] = []
+
+
+@pytest.fixture(autouse=True)
+def _all_requests_end_and_leave_nothing() -> Iterator[None]:
+    SERVERS.clear()
+    yield
+    while SERVERS:
+        SERVERS.pop().finish()
+
+
+def refused(asked: Asked, call: Callable[[], object], error: type = LocalProtocolError) -> None:
+    """The call raises, says what is legal instead, and changes nothing."""
+    asked.forget()
+    before = asked.everything()
+    with pytest.raises(error) as caught:
+        call()
+    assert type(caught.value) is error
+    if error is LocalProtocolError:
+        assert isinstance(caught.value, LocalProtocolError)
+        assert caught.value.legal
+    assert asked.everything() == before
+    assert (asked.told(), asked.sent()) == ([], [])
+
+
+def snapshot(**members: Any) -> bytes:
+    """Of the first session of a peer."""
+    return Session(**{"session_id": ID, **OWNER, **members}).snapshot()
+
+
+@cache
+def amazon(authority: str = "Amazon") -> AlexaSigner:
+    return AlexaSigner(authority)
+
+
+# ------------------------------------------------------------ a request, from end to end
+
+
+def test_a_turn() -> None:
+    server = Server()
+    asked = server.open()
+    assert (asked.state, asked.due_in()) == (State.CLOSED, None)
+    head, body = server.peer.launch()
+    asked.receive(head, body)
+    assert (asked.told(), asked.state) == ([], State.OPEN)
+    asked.receive(END)
+    assert (asked.told(), asked.sent(), asked.state) == (["Init", "Input #intro"], [], State.PROCESSING)
+    asked.turn.say("Hello!")
+    assert (asked.sent(), asked.state) == ([], State.RESPONDING)
+    asked.turn.say("What is your name?")
+    asked.turn.finish()
+    assert asked.sent() == ["200", "JSON", "END"]
+    assert asked.told() == ["Closed 1000"]
+    assert (asked.state, asked.machine.audio) == (State.CLOSED, Audio.CLOSED)
+    assert asked.headers == {"cache-control": "no-store", "content-type": JSON}
+    assert asked.tree == {
+        "version": "1.0",
+        "sessionAttributes": {},
+        "response": {
+            "outputSpeech": {"type": "SSML", "ssml": "<speak>Hello! What is your name?</speak>"},
+            "reprompt": {"outputSpeech": {"type": "SSML", "ssml": "<speak>What is your name?</speak>"}},
+            "shouldEndSession": False,
+        },
+    }
+
+
+def test_the_next_turn_goes_on_with_the_session() -> None:
+    server = Server()
+    first = server.launch()
+    first.turn.session.data["name"] = "Ann"
+    first.turn.say("Hello!")
+    first.turn.finish()
+    assert server.hear(first).listening
+    second = server.say("How are you?")
+    assert second.told() == ["Init", "Input How are you?"]
+    assert (second.turn.session_id, second.turn.number) == (ID, 2)
+    assert second.turn.session is first.turn.session
+    assert second.turn.session.data == {"name": "Ann"}
+
+
+def test_states_on_the_way() -> None:
+    for members, state in (({}, State.LISTENING), ({"session_ended": True}, State.SLEEPING)):
+        server = Server(stored=True, accept=False)
+        asked = server.launch()
+        assert asked.state is State.OPEN
+        asked.machine.ready()
+        assert (asked.told()[-1], asked.state) == (f"SessionNeed {ID}", State.SLEEPING)
+        asked.provide(snapshot(turns=1))
+        assert (asked.told(), asked.state) == (["Input #intro"], State.PROCESSING)
+        asked.turn.say("a")
+        assert asked.state is State.RESPONDING
+        asked.turn.finish(**members)  # type: ignore[arg-type]
+        assert asked.state is state
+        asked.provide(b"")
+        assert asked.state is State.CLOSED
+
+
+def _inside_of_a_letter(body: bytes) -> list[bytes]:
+    at = body.index("ů".encode()) + 1
+    return [body[:at], body[at:]]
+
+
+CUTS: dict[str, Callable[[bytes], list[bytes]]] = {
+    "whole": lambda body: [body],
+    "bytes": lambda body: [bytes([each]) for each in body],
+    "odd pieces": lambda body: [body[at : at + 37] for at in range(0, len(body), 37)],
+    "empty pieces": lambda body: [b"", body[:1], b"", b"", body[1:], b""],
+    "the last byte": lambda body: [body[:-1], body[-1:]],
+    "inside of a letter": _inside_of_a_letter,
+}
+
+
+@pytest.mark.parametrize("cut", list(CUTS))
+@pytest.mark.parametrize("prompt", [True, False], ids=["prompt", "lazy"])
+@pytest.mark.parametrize("signed", [False, True], ids=["plain", "signed"])
+def test_it_does_not_matter_how_the_body_is_cut(cut: str, prompt: bool, signed: bool) -> None:
+    server = Server(signer=amazon() if signed else None)
+    server.fetches = True
+    head, body = server.peer.say("žluťoučký kůň")
+    asked = server.open()
+    pieces = [head, *CUTS[cut](body)]
+    if prompt:
+        asked.receive(*pieces)
+        assert asked.told() == []
+    else:
+        for each in pieces:
+            asked.machine.receive_data(each)
+    asked.receive(END)
+    assert asked.told() == [*(["CertificateNeed"] if signed else []), "Init", "Input žluťoučký kůň"]
+    asked.turn.say("fine")
+    asked.turn.finish()
+    assert asked.heard.speech == "fine"
+
+
+def test_empty_pieces_are_not_heaped_up() -> None:
+    server = Server()
+    head, body = server.peer.launch()
+    asked = server.open(head)
+    for _ in range(1000):
+        asked.machine.receive_data(b"")
+        assert asked.machine.next_event() is Control.NEED_DATA
+    assert len(asked.machine._pieces) == 0
+    asked.receive(body, END)
+    assert asked.told() == ["Init", "Input #intro"]
+
+
+def test_nothing_happens_before_the_host_has_accepted() -> None:
+    server = Server(accept=False)
+    asked = server.launch()
+    assert asked.told() == ["Init"]
+    assert asked.machine.next_event() is Control.NEED_ANSWER
+    server.advance(6)
+    assert (asked.told(), asked.sent(), asked.due_in()) == ([], [], None)
+    asked.machine.ready()
+    assert asked.told() == ["Input #intro"]
+    assert asked.due_in() == 1
+
+
+def test_what_comes_after_the_end_is_a_mistake_of_the_host() -> None:
+    server = Server()
+    head, body = server.peer.launch()
+    asked = server.open()
+    bodies: tuple[Message, ...] = (b"x", END, "text", ResponseHead(status=200))
+    for piece in bodies:
+        refused(asked, lambda piece=piece: asked.machine.receive_data(piece))  # type: ignore[misc]
+    asked.receive(head)
+    for piece in (head, "text", ResponseHead(status=200)):
+        refused(asked, lambda piece=piece: asked.machine.receive_data(piece))  # type: ignore[misc]
+    asked.receive(body, END)
+    for piece in (head, *bodies):
+        refused(asked, lambda piece=piece: asked.machine.receive_data(piece))  # type: ignore[misc]
+    asked.turn.finish()
+    asked.forget()
+    asked.receive(*bodies, head, Close()).lost()
+    assert (asked.told(), asked.sent()) == ([], [])
+
+
+# ------------------------------------------------------------ what is no request of Alexa
+
+HEAD = RequestHead(method="POST", url="/alexa")
+SMALL = {"message": Limits(message_bytes=700), "body": Limits(body_bytes=700)}
+
+
+def with_headers(*headers: tuple[str, str]) -> RequestHead:
+    return RequestHead(method="POST", url="/alexa", headers=headers)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS", "post it", "Ž", ""])
+def test_another_method(method: str) -> None:
+    asked = Server().open(RequestHead(method=method, url="/alexa"))
+    assert asked.told() == ["Fault RemoteProtocolError"]
+    assert asked.sent() == ["405", "JSON"]
+    assert asked.headers["allow"] == "POST"
+    asked.receive(b"{}", END)
+    assert (asked.sent(), asked.told()) == (["END"], ["Closed 1000"])
+
+
+def test_a_method_in_any_case() -> None:
+    server = Server()
+    _, body = server.peer.launch()
+    asked = server.open(RequestHead(method="post", url="https://skill.example/alexa?x=y"), body, END)
+    assert asked.told() == ["Init", "Input #intro"]
+
+
+@pytest.mark.parametrize("limits", list(SMALL))
+@pytest.mark.parametrize("declared", ["701", "00701", "1" + "0" * 20, "9" * 400, "٧٠١"], ids=range(5))
+def test_a_body_that_is_declared_too_long_is_refused_before_it_comes(declared: str, limits: str) -> None:
+    asked = Server(limits=SMALL[limits]).open(with_headers(("content-length", declared)))
+    assert asked.told() == ["Fault LimitExceeded"]
+    assert asked.sent() == ["413", "JSON"]
+    asked.receive(b"x" * 701, END)
+    assert (asked.sent(), asked.told()) == (["END"], ["Closed 1000"])
+
+
+@pytest.mark.parametrize(
+    "declared", ["700", "0", "-1", "", "many", "1e9", "701.0", "0x2BD", "800, 800", "²"], ids=ascii
+)
+def test_what_declares_nothing_is_not_believed(declared: str) -> None:
+    server = Server(limits=SMALL["message"])
+    _, body = server.peer.launch()
+    asked = server.open(with_headers(("Content-Length", declared)), body, END)
+    assert asked.told() == ["Init", "Input #intro"]
+
+
+@pytest.mark.parametrize("limits", list(SMALL))
+@pytest.mark.parametrize("size", [1, 13, 350, 700, 701, 5000])
+def test_a_body_that_is_too_long(size: int, limits: str) -> None:
+    server = Server(limits=SMALL[limits])
+    _, body = server.peer.launch()
+    long = body.ljust(700) + b"x" * 300
+    asked = server.open(HEAD)
+    taken = 0
+    while not asked.output:
+        asked.receive(long[taken : taken + size])
+        taken += size
+    assert taken - size <= 700 < taken
+    assert asked.told() == ["Fault LimitExceeded"]
+    assert asked.sent() == ["413", "JSON"]
+    asked.receive(long[taken:], END)
+    assert (asked.sent(), asked.told()) == (["END"], ["Closed 1000"])
+
+
+@pytest.mark.parametrize("limits", list(SMALL))
+def test_a_body_that_just_fits(limits: str) -> None:
+    server = Server(limits=SMALL[limits])
+    _, body = server.peer.launch()
+    asked = server.open(with_headers(("Content-Length", "700")), body.ljust(700), END)
+    assert asked.told() == ["Init", "Input #intro"]
+
+
+@pytest.mark.parametrize("size", [1 << 16, 10 << 20], ids=["in pieces", "at once"])
+def test_ten_megabytes(size: int) -> None:
+    data = b'{"request":{"type":"LaunchRequest"},"x":"' + b"x" * (10 << 20)
+    asked = Server().open(HEAD, *(data[at : at + size] for at in range(0, len(data), size)), END)
+    assert asked.sent() == ["413", "JSON", "END"]
+    assert asked.told() == ["Fault LimitExceeded", "Closed 1000"]
+    assert asked.machine._pieces == []
+
+
+def test_too_much_waits_to_be_read() -> None:
+    asked = Server(limits=Limits(queued_bytes=2000, body_bytes=2000, message_bytes=1000)).open(HEAD)
+    for _ in range(5):
+        asked.machine.receive_data(b"x" * 1500)
+    assert asked.machine.full
+    asked.step()
+    assert asked.sent() == ["413", "JSON", "Close 1009"]
+    assert asked.told() == ["Fault LimitExceeded", "Fault LimitExceeded", "Closed 1009"]
+
+
+def test_empty_pieces_are_not_for_nothing() -> None:
+    asked = Server(limits=Limits(queued_bytes=2000, body_bytes=1000)).open(HEAD)
+    for _ in range(100):
+        asked.machine.receive_data(b"")
+    asked.step()
+    assert (asked.sent(), asked.told()) == (["413", "JSON"], ["Fault LimitExceeded"])
+    asked.receive(b"", END)
+    assert (asked.sent(), asked.told()) == (["END"], ["Closed 1000"])
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (with_headers(*((f"x-{number}", "y" * 4000) for number in range(5))), 431),
+        (with_headers(("x", "y" * 5000)), 431),
+        (RequestHead(method="POST", url="/" + "a" * 5000), 431),
+        (with_headers(("x", "y\r\nz: 1")), 400),
+        (with_headers(("x\n", "y")), 400),
+        (RequestHead(method="POST", url="/alexa\x00"), 400),
+        (RequestHead(method="PO\nST", url="/alexa"), 400),
+        (RequestHead(method="POST", url="/\ud800"), 400),
+    ],
+    ids=["headers", "header", "address", "line break", "name", "zero", "method", "surrogate"],
+)
+def test_a_head_that_is_too_much_or_none(head: RequestHead, status: int) -> None:
+    asked = Server().open(head, b"{}", END)
+    assert asked.sent() == [str(status), "JSON", "END"]
+    kind = "LimitExceeded" if status == 431 else "RemoteProtocolError"
+    assert asked.told() == [f"Fault {kind}", "Closed 1000"]
+
+
+NOT_JSON = [
+    *(b"", b" \n", b"{", b"{}x", b"\xff\xfe", b"\xef\xbb\xbf{}", b"{'a':1}", b'{"a":NaN}', b'{"a":1e999}'),
+    *(b'{"a":"\\ud800"}', b'{"a":123456789012345678901234567890}', b"\x00", "{}".encode("utf-16"), b"[1,]"),
+    b'{"request":{"type":"LaunchRequest"},"x":"\xed\xa0\x80"}',
+]
+
+
+@pytest.mark.parametrize("body", NOT_JSON, ids=range(len(NOT_JSON)))
+def test_no_json(body: bytes) -> None:
+    asked = Server().open(HEAD, body, END)
+    assert asked.sent() == ["400", "JSON", "END"]
+    assert asked.told() == ["Fault RemoteProtocolError", "Closed 1000"]
+    assert asked.tree == {"error": str(asked.fault)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"request":' + b"[" * 100 + b"]" * 100 + b"}",
+        b'{"request":' * 70 + b"{}" + b"}" * 70,
+        b"[" * 100_000,
+        json.dumps({"request": {str(number): number for number in range(1001)}}).encode(),
+        json.dumps({"request": {"type": "x" * 300_000}}).encode(),
+    ],
+    ids=["deep array", "deep object", "only brackets", "many members", "long text"],
+)
+def test_json_that_is_too_much(body: bytes) -> None:
+    asked = Server().open(HEAD, body, END)
+    assert asked.sent() == ["413", "JSON", "END"]
+    assert asked.told() == ["Fault LimitExceeded", "Closed 1000"]
+
+
+@pytest.mark.parametrize("tree", [None, True, 0, 1.5, "text", [], [{}], {}, {"request": []}], ids=str)
+def test_json_that_is_no_request(tree: object) -> None:
+    asked = Server().post(tree)
+    assert asked.sent() == ["400", "JSON", "END"]
+    assert asked.told() == ["Fault RemoteProtocolError", "Closed 1000"]
+
+
+def whole_request() -> dict[str, Any]:
+    """One with all that is looked at."""
+    return {
+        "version": "1.0",
+        "session": {
+            "new": True,
+            "sessionId": ID,
+            "application": {"applicationId": SKILL},
+            "attributes": {"a": 1},
+            "user": {"userId": "u", "accessToken": "t"},
+        },
+        "context": {
+            "System": {
+                "application": {"applicationId": SKILL},
+                "user": {"userId": "u"},
+                "device": {"deviceId": "d", "supportedInterfaces": {"VideoApp": {"a": {}}}},
+                "person": {"personId": "p"},
+                "apiEndpoint": "https://api.amazonalexa.com",
+                "apiAccessToken": "t",
+            },
+            "Geolocation": {
+                "timestamp": "2026-01-01T00:00:00Z",
+                "coordinate": {
+                    "latitudeInDegrees": 1.5,
+                    "longitudeInDegrees": 2.5,
+                    "accuracyInMeters": 3.0,
+                },
+                "altitude": {"altitudeInMeters": 1.0, "accuracyInMeters": 1.0},
+                "heading": {"directionInDegrees": 1.0, "accuracyInDegrees": 1.0},
+                "speed": {"speedInMetersPerSecond": 1.0, "accuracyInMetersPerSecond": 1.0},
+            },
+        },
+        "request": {
+            "type": SAY,
+            "requestId": "r",
+            "timestamp": "2026-06-15T12:00:00Z",
+            "locale": "en-US",
+            "intent": {
+                "name": "BookTable",
+                "confirmationStatus": "NONE",
+                "slots": {
+                    "day": {
+                        "name": "day",
+                        "value": "on Friday",
+                        "confirmationStatus": "NONE",
+                        "resolutions": {
+                            "resolutionsPerAuthority": [
+                                {
+                                    "status": {"code": "ER_SUCCESS_MATCH"},
+                                    "values": [{"value": {"name": "Friday", "id": "5"}}],
+                                }
+                            ]
+                        },
+                    }
+                },
+            },
+        },
+    }
+
+
+def _places(tree: object, *path: str) -> Iterator[str]:
+    if path:
+        yield ".".join(path)
+    if isinstance(tree, Mapping):
+        for name, value in tree.items():
+            yield from _places(value, *path, name)
+
+
+PLACES = list(_places(whole_request()))
+FREE = ("session.attributes.", "context.System.device.supportedInterfaces.", "request.")
+"""What stands there is anything."""
+SAID = {
+    "request.intent": "#silence",
+    "request.intent.name": "on Friday",
+    **dict.fromkeys(("request.intent.slots", "request.intent.slots.day"), "#BookTable"),
+    "request.intent.slots.day.value": "#BookTable",
+}
+"""What is said when something is missing there; else: on Friday."""
+
+
+def changed(place: str, value: object) -> dict[str, Any]:
+    """A request with something else at a place; `...`: with nothing."""
+    tree = here = whole_request()
+    *path, last = place.split(".")
+    for name in path:
+        here = here[name]
+    if value is ...:
+        del here[last]
+    else:
+        here[last] = value
+    return tree
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("value", [..., None], ids=["missing", "null"])
+def test_what_is_missing_is_no_fault(place: str, value: object) -> None:
+    """But for the request and its type."""
+    asked = Server(skill_ids=None).post(changed(place, value))
+    if place in ("request", "request.type"):
+        assert asked.sent() == ["400", "JSON", "END"]
+        assert asked.told() == ["Fault RemoteProtocolError", "Closed 1000"]
+        assert asked.fault.path == place
+    elif place == "session":
+        assert asked.sent() == ["200", "JSON", "END"]
+        assert asked.told() == ["Unknown IntentRequest", "Closed 1000"]
+    else:
+        assert asked.told() == ["Init", f"Input {SAID.get(place, 'on Friday')}"]
+        asked.turn.finish()
+        assert asked.sent() == ["200", "JSON", "END"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_of_a_wrong_type_is_a_fault_or_as_if_it_were_missing(place: str) -> None:
+    for value in ([], [1], True, -1, 1.5, "text", {"x": []}, [[{}]]):
+        if type(value) is type(_at(place)):
+            continue
+        asked = Server(skill_ids=None).post(changed(place, value))
+        if place == "request.type" or (not place.startswith(FREE) and not _is_number(place, value)):
+            assert asked.sent() == ["400", "JSON", "END"]
+            assert asked.told() == ["Fault RemoteProtocolError", "Closed 1000"]
+            assert asked.fault.path == place
+        else:
+            assert asked.told()[0] == "Init"
+            asked.turn.finish()
+            assert asked.sent() == ["200", "JSON", "END"]
+
+
+def _at(place: str) -> object:
+    found: Any = whole_request()
+    for name in place.split("."):
+        found = found[name]
+    return found
+
+
+def _is_number(place: str, value: object) -> bool:
+    return type(value) is int and type(_at(place)) is float
+
+
+# ------------------------------------------------------------ anything as a body
+
+
+def tried(server: Server, *pieces: Message) -> list[str]:
+    """Have a request answered somehow; what was told."""
+    asked = server.open(*pieces)
+    if asked.turns and not asked.turns[-1].over:
+        asked.turns[-1].say("fine")
+        asked.turns[-1].finish()
+    assert asked.closed
+    assert asked.status in (200, 400, 413)
+    if asked.status == 200:
+        assert isinstance(asked.answer, dict)
+    else:
+        assert asked.turns == []
+        assert asked.machine.init is None
+    found = asked.told()
+    SERVERS.remove(server)
+    server.finish()
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(json_values())
+def test_any_json(tree: object) -> None:
+    assert tried(Server(), HEAD, json.dumps(tree).encode(), END)[0].startswith("Fault")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes(body: bytes) -> None:
+    assert tried(Server(), HEAD, body, END)[0].startswith("Fault")
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(PLACES), st.just(...) | json_values() | st.sampled_from([[], {}, "", "#", 0])),
+    min_size=1,
+    max_size=4,
+)
+KINDS = (
+    *("LaunchRequest", SAY, SAY, SAY, "SessionEndedRequest", "CanFulfillIntentRequest", "Novelty", "Input", 5),
+    *("Display.ElementSelected", "Alexa.Presentation.APL.UserEvent", "System.ExceptionEncountered"),
+)
+
+
+def mutated(kind: object, changes: Iterable[tuple[str, object]]) -> dict[str, Any]:
+    tree = whole_request()
+    tree["request"]["type"] = kind
+    for place, value in changes:
+        here: Any = tree
+        *path, last = place.split(".")
+        for name in path:
+            here = here.get(name) if isinstance(here, dict) else None
+        if isinstance(here, dict):
+            if value is ...:
+                here.pop(last, None)
+            else:
+                here[last] = value
+    return tree
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(KINDS), CHANGES, st.booleans())
+def test_any_change_of_a_good_request(kind: object, changes: list[tuple[str, object]], travels: bool) -> None:
+    body = json.dumps(mutated(kind, changes)).encode()
+    told = tried(Server(skill_ids=None, travelling=travels), HEAD, body, END)
+    assert told[-1] == "Closed 1000"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(KINDS), CHANGES)
+def test_no_change_of_a_signed_request_gets_in(kind: object, changes: list[tuple[str, object]]) -> None:
+    server = Server(signer=amazon())
+    server.fetches = True
+    good = json.dumps(mutated(kind, ())).encode()
+    body = json.dumps(mutated(kind, [*changes, ("version", "2.0")])).encode()
+    head = with_headers(*amazon().headers(good))
+    assert tried(server, head, body, END) == ["CertificateNeed", "Fault SignatureError", "Closed 1000"]
+
+
+# ------------------------------------------------------------ who has sent it
+
+UNVERIFIED = {"error": "the request could not be verified"}
+
+
+def signed(signer: AlexaSigner | None = None, **kw: Any) -> Server:
+    return Server(signer=signer or amazon(), **kw)
+
+
+def mistrusted(asked: Asked, reason: str, *before: str) -> None:
+    """The request is refused without a word why, and nobody has heard of it but in a fault."""
+    assert asked.sent() == ["400", "JSON", "END"]
+    assert asked.tree == UNVERIFIED
+    assert asked.told() == [*before, "Fault SignatureError", "Closed 1000"]
+    assert type(asked.fault) is SignatureError
+    assert reason in str(asked.fault)
+    machine = asked.machine
+    assert (machine.init, machine.request, machine.session, machine.attributes) == (None, None, None, {})
+    assert asked.server.sessions is not None
+    assert len(asked.server.sessions) == 0
+
+
+def test_the_certificates_are_asked_for_once() -> None:
+    server = signed()
+    asked = server.launch()
+    assert asked.told() == ["CertificateNeed"]
+    assert asked.need == CertificateNeed(url=amazon().url)
+    assert asked.machine.next_event() is Control.NEED_ANSWER
+    assert (asked.state, asked.machine.request, asked.sent()) == (State.OPEN, None, [])
+    asked.provide(amazon().chain)
+    assert asked.told() == ["Init", "Input #intro"]
+    asked.turn.say("Hello!")
+    asked.turn.finish()
+    server.hear(asked)
+    assert server.say().told() == ["Init", "Input hello"]
+
+
+def test_each_request_asks_until_they_are_here() -> None:
+    server = signed()
+    one = server.launch()
+    server.peer = AlexaPeer(server.now, signer=amazon(), device_id="other", user_id="other")
+    server.peer.session_id = "other"
+    two = server.say()
+    assert (one.told(), two.told()) == (["CertificateNeed"], ["CertificateNeed"])
+    one.provide(amazon().chain)
+    assert (one.told(), two.told()) == (["Init", "Input #intro"], [])
+    two.provide(amazon().chain)
+    assert two.told() == ["Init", "Input hello"]
+
+
+def test_the_certificates_of_another_address_are_asked_for_too() -> None:
+    server = signed()
+    server.launch().provide(amazon().chain)
+    server.peer.signer = AlexaSigner("Amazon", url="https://S3.amazonaws.com:443/echo.api/../echo.api/new.pem")
+    asked = server.launch()
+    assert asked.need == CertificateNeed(url="https://s3.amazonaws.com/echo.api/new.pem")
+
+
+def test_the_certificates_are_forgotten_after_a_while() -> None:
+    server = signed()
+    server.converse_signed = None if False else None  # type: ignore[attr-defined]
+    server.launch().provide(amazon().chain).turn.finish()
+    server.advance(3599)
+    assert server.launch().told() == ["Init", "Input #intro"]
+    server.advance(1)
+    assert server.launch().told() == ["CertificateNeed"]
+
+
+def test_certificates_that_are_not_valid_any_more() -> None:
+    signer = AlexaSigner("Amazon", valid_to=NOON + timedelta(seconds=60))
+    server = signed(signer)
+    server.launch().provide(signer.chain).turn.finish()
+    server.advance(61)
+    mistrusted_again = server.launch()
+    assert mistrusted_again.told() == ["Fault SignatureError", "Closed 1000"]
+    assert mistrusted_again.tree == UNVERIFIED
+    asked = server.launch()
+    assert asked.told() == ["CertificateNeed"]
+    asked.provide(signer.chain)
+    mistrusted_again = asked
+    assert asked.told() == ["Fault SignatureError", "Closed 1000"]
+    assert "expired" in str(asked.fault)
+
+
+def test_time_stands_still_while_certificates_are_fetched() -> None:
+    """But not that of Alexa."""
+    server = signed()
+    asked = server.launch()
+    assert asked.due_in() is None
+    server.advance(5)
+    assert (asked.told(), asked.sent()) == (["CertificateNeed"], [])
+    asked.provide(amazon().chain)
+    assert (asked.told(), asked.due_in()) == (["Init", "Input #intro"], 2)
+
+
+CHAINS: dict[str, Callable[[], bytes | None]] = {
+    "none": lambda: None,
+    "nothing": lambda: b"",
+    "a page": lambda: b"<!DOCTYPE html><p>404",
+    "no certificate": lambda: b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    "half of it": lambda: amazon().chain[: len(amazon().chain) // 2],
+    "too much": lambda: amazon().chain * 50,
+    "the leaf alone": lambda: amazon().chain.split(b"-----END CERTIFICATE-----\n")[0]
+    + b"-----END CERTIFICATE-----\n",
+    "the roots": lambda: amazon().roots,
+    "of another authority": lambda: amazon("Somebody").chain,
+    "for another host": lambda: AlexaSigner("Amazon", hosts=("example.com",)).chain,
+    "not yet valid": lambda: AlexaSigner("Amazon", valid_from=NOON + timedelta(days=1)).chain,
+}
+
+
+@pytest.mark.parametrize("chain", list(CHAINS))
+def test_what_is_fetched_is_of_no_use(chain: str) -> None:
+    server = signed()
+    asked = server.launch()
+    asked.provide(CHAINS[chain]())
+    mistrusted(asked, "", "CertificateNeed")
+    server.peer.session_id = None
+    assert server.launch().told() == ["CertificateNeed"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=80), st.booleans())
+def test_anything_may_be_fetched(data: bytes, armoured: bool) -> None:
+    server = signed()
+    if armoured:
+        data = b"-----BEGIN CERTIFICATE-----\n" + b64encode(data) + b"\n-----END CERTIFICATE-----\n"
+    mistrusted(server.launch().provide(data), "", "CertificateNeed")
+    SERVERS.remove(server)
+
+
+@pytest.mark.parametrize("status", [None, 500, 503])
+def test_the_host_cannot_fetch_the_certificates(status: int | None) -> None:
+    server = signed()
+    asked = server.launch()
+    asked.machine.fail("no network", status=status)
+    assert asked.sent() == [str(status or 503), "JSON", "END"]
+    assert asked.told() == ["CertificateNeed", "Closed 1000"]
+    assert asked.tree == {"error": "no network"}
+
+
+@pytest.mark.parametrize("how", ["eof", "close"])
+def test_the_transport_goes_while_certificates_are_fetched(how: str) -> None:
+    asked = signed().launch()
+    if how == "eof":
+        asked.lost()
+    else:
+        asked.machine.receive_data(Close(1000)) if False else asked.lost()
+    assert asked.told() == ["CertificateNeed", "Closed 1006"]
+    refused(asked, lambda: asked.machine.provide(asked.need, amazon().chain), TooLateError)
+    assert asked.machine.request is None
+
+
+def test_a_need_is_answered_once_and_with_bytes() -> None:
+    asked = signed(accept=False).launch()
+    need = asked.need
+    for value in ("text", 5, [b"x"], bytearray(b"x"), False):
+        refused(asked, lambda value=value: asked.machine.provide(need, value))  # type: ignore[misc]
+    refused(asked, lambda: asked.machine.provide(CertificateNeed(url=need.url), amazon().chain))
+    refused(asked, asked.machine.ready)
+    asked.provide(amazon().chain)
+    assert asked.told() == ["Init"]
+    refused(asked, lambda: asked.machine.provide(need, amazon().chain))
+
+
+def _unsigned(sent: Sent, *headers: tuple[str, str]) -> Sent:
+    return with_headers(*headers), sent[1]
+
+
+def _replaced(sent: Sent, name: str, value: str) -> Sent:
+    head, body = sent
+    return with_headers(*((key, value if key == name else old) for key, old in head.headers)), body
+
+
+_URL, _SIGNATURE = "SignatureCertChainUrl", "Signature-256"
+
+PRETENDERS: dict[str, tuple[Callable[[Sent], Sent], str]] = {
+    "no headers": (lambda sent: _unsigned(sent), _URL),
+    "no signature": (lambda sent: _unsigned(sent, sent[0].headers[2]), _SIGNATURE),
+    "no address": (lambda sent: _unsigned(sent, sent[0].headers[3]), _URL),
+    "only the old one": (
+        lambda sent: _unsigned(sent, sent[0].headers[2], ("Signature", sent[0].headers[3][1])),
+        "legacy",
+    ),
+    "two addresses": (
+        lambda sent: (with_headers(*sent[0].headers, (_URL, "https://example.com/")), sent[1]),
+        "more than once",
+    ),
+    "another host": (lambda sent: _replaced(sent, _URL, "https://example.com/echo.api/x.pem"), "host"),
+    "another path": (lambda sent: _replaced(sent, _URL, "https://s3.amazonaws.com/evil/x.pem"), "path"),
+    "without TLS": (lambda sent: _replaced(sent, _URL, amazon().url.replace("https", "http")), "https"),
+    "no base64": (lambda sent: _replaced(sent, _SIGNATURE, "%%%"), "base64"),
+}
+
+
+@pytest.mark.parametrize("kind", ["LaunchRequest", "Novelty", "System.ExceptionEncountered", "Input"])
+@pytest.mark.parametrize("how", list(PRETENDERS))
+def test_headers_that_amazon_does_not_send(how: str, kind: str) -> None:
+    """Nothing is fetched then, and nothing of the request is told."""
+    server = signed()
+    change, reason = PRETENDERS[how]
+    sent = server.peer.request(kind, error={"type": "INVALID_RESPONSE", "message": "x"})
+    mistrusted(server.ask(change(sent)), reason)
+
+
+def _of_another_body(server: Server, kind: str) -> Sent:
+    head, body = server.peer.request(kind)
+    return head, body.replace(b"test-user", b"test-mine")
+
+
+def _with_more_behind(server: Server, kind: str) -> Sent:
+    head, body = server.peer.request(kind)
+    return head, body + b" "
+
+
+def _of_another_key(server: Server, kind: str) -> Sent:
+    server.peer.signer = amazon("Somebody")
+    return server.peer.request(kind)
+
+
+def _of_nothing(server: Server, kind: str) -> Sent:
+    head, body = server.peer.request(kind)
+    return _replaced((head, body), _SIGNATURE, "")
+
+
+def _at_another_time(seconds: float) -> Callable[[Server, str], Sent]:
+    def request(server: Server, kind: str) -> Sent:
+        server.offset = timedelta(seconds=seconds)
+        sent = server.peer.request(kind)
+        server.offset = timedelta()
+        return sent
+
+    return request
+
+
+def _without_a_time(server: Server, kind: str) -> Sent:
+    return server.peer.request(kind, timestamp=None)
+
+
+def _for_another_skill(server: Server, kind: str) -> Sent:
+    server.peer.application_id = "amzn1.ask.skill.mine"
+    return server.peer.request(kind)
+
+
+def _for_no_skill(server: Server, kind: str) -> Sent:
+    server.peer.application_id = ""
+    return server.peer.request(kind)
+
+
+FORGERIES: dict[str, tuple[Callable[[Server, str], Sent], str]] = {
+    "another body": (_of_another_body, "not that of the body"),
+    "more behind it": (_with_more_behind, "not that of the body"),
+    "another key": (_of_another_key, "not that of the body"),
+    "151 seconds old": (_at_another_time(-151), "151 seconds old"),
+    "151 seconds ahead": (_at_another_time(151), "151 seconds ahead"),
+    "years old": (_at_another_time(-1e9), "old"),
+    "no time": (_without_a_time, "request.timestamp"),
+    "another skill": (_for_another_skill, "another skill"),
+    "no skill": (_for_no_skill, "another skill"),
+}
+EVERY_KIND = ("LaunchRequest", "SessionEndedRequest", "CanFulfillIntentRequest", "Novelty", "Input", "AudioPlayer.X")
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+@pytest.mark.parametrize("how", list(FORGERIES))
+def test_what_amazon_has_not_sent_now_to_this_skill(how: str, kind: str) -> None:
+    server = signed()
+    forge, reason = FORGERIES[how]
+    asked = server.ask(forge(server, kind))
+    assert asked.machine.next_event() is Control.NEED_ANSWER
+    asked.provide(amazon().chain)
+    mistrusted(asked, reason, "CertificateNeed")
+
+
+@pytest.mark.parametrize("seconds", [-150, -1, 0, 149, 150])
+def test_what_is_almost_of_now_is_taken(seconds: float) -> None:
+    server = signed()
+    server.fetches = True
+    assert server.ask(_at_another_time(seconds)(server, "LaunchRequest")).told()[-1] == "Input #intro"
+
+
+def test_events_of_the_skill_may_be_an_hour_old() -> None:
+    server = signed()
+    server.fetches = True
+    for seconds, told in ((-3600, "Unknown AlexaSkillEvent.SkillEnabled"), (-3601, "Fault SignatureError")):
+        asked = server.ask(_at_another_time(seconds)(server, "AlexaSkillEvent.SkillEnabled"))
+        assert asked.told()[-2] == told
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 1000, b'{"request":5}'], ids=range(4))
+def test_that_it_is_no_request_is_told_only_when_it_is_signed(body: bytes) -> None:
+    server = signed()
+    server.fetches = True
+    asked = server.ask((with_headers(*amazon().headers(body)), body))
+    assert asked.told()[1].startswith("Fault")
+    assert type(asked.fault) is not SignatureError
+    assert asked.tree == {"error": str(asked.fault)}
+    asked = server.ask((with_headers(*amazon().headers(b"x")), body))
+    mistrusted(asked, "not that of the body")
+
+
+def test_requests_may_be_verified_by_somebody_else() -> None:
+    """Then neither signature nor time are looked at; whose skill it is, is."""
+    server = Server()
+    assert server.ask(_unsigned(_at_another_time(-1e6)(server, "LaunchRequest"))).told()[0] == "Init"
+    mistrusted(Server().ask(_for_another_skill(server, "LaunchRequest")), "another skill")
+    mistrusted(Server().ask(_for_no_skill(server, "Novelty")), "another skill")
+
+
+@pytest.mark.parametrize("ids", [None, {SKILL}, [SKILL, "other"], ("other", SKILL), frozenset({SKILL})], ids=str)
+def test_the_skills_that_are_answered(ids: Any) -> None:
+    assert Server(skill_ids=ids).launch().told()[0] == "Init"
+
+
+def test_one_skill_is_no_list_of_them() -> None:
+    with pytest.raises(TypeError, match="several"):
+        AlexaServer(Sessions(), skill_ids=SKILL, certificates=None, now=lambda: NOON)
+
+
+def test_no_skill_is_answered() -> None:
+    mistrusted(Server(skill_ids=()).launch(), "another skill")
+
+
+# ------------------------------------------------------------ every type of request
+
+
+def intent(name: str, **slots: object) -> dict[str, Any]:
+    return {"intent": {"name": name, "slots": {each: {"name": each, "value": slots[each]} for each in slots}}}
+
+
+INPUTS: list[tuple[str, dict[str, Any], str]] = [
+    ("LaunchRequest", {}, "#intro"),
+    (SAY, intent("MessageIntent", text="What's up?"), "What's up?"),
+    (SAY, intent("MessageIntent", text="  hi  "), "hi"),
+    (SAY, intent("MessageIntent", text=""), "#silence"),
+    (SAY, intent("MessageIntent"), "#silence"),
+    (SAY, {"intent": {"name": "MessageIntent", "slots": {"text": {"name": "text"}}}}, "#silence"),
+    (SAY, {}, "#silence"),
+    (SAY, intent("BookTable"), "#BookTable"),
+    (SAY, intent("Book.Table 2"), "#Book-Table-2"),
+    (SAY, intent("BookTable", people="two", day="on Friday", room=None), "two on Friday"),
+    (SAY, intent("BookTable", text="a table", day="on Friday"), "a table"),
+    *[
+        (SAY, intent(f"AMAZON.{name}Intent"), text)
+        for name, text in {
+            **{"Help": "help", "Fallback": "help", "Stop": "stop", "Cancel": "stop", "NavigateHome": "stop"},
+            **{"Yes": "yes", "No": "no", "Repeat": "repeat", "StartOver": "start over", "More": "more"},
+            **{"Next": "next", "Previous": "previous", "Pause": "pause", "Resume": "resume"},
+            **{"LoopOn": "loop on", "LoopOff": "loop off"},
+            **{"ShuffleOn": "shuffle on", "ShuffleOff": "shuffle off"},
+            **{"ScrollUp": "scroll up", "ScrollDown": "scroll down"},
+            **{"ScrollLeft": "scroll left", "ScrollRight": "scroll right"},
+            **{"PageUp": "page up", "PageDown": "page down", "NavigateSettings": "settings"},
+        }.items()
+    ],
+    ("Display.ElementSelected", {"token": "red"}, "red"),
+    ("Display.ElementSelected", {}, "#touch"),
+    ("Alexa.Presentation.APL.UserEvent", {"arguments": [1, None, "red", "blue"], "token": "t"}, "red"),
+    ("Alexa.Presentation.APL.UserEvent", {"arguments": [], "token": "t"}, "t"),
+    ("Alexa.Presentation.APL.UserEvent", {"arguments": {}}, "#touch"),
+]
+
+
+@pytest.mark.parametrize(("kind", "members", "text"), INPUTS, ids=range(len(INPUTS)))
+def test_what_the_dialogue_hears(kind: str, members: dict[str, Any], text: str) -> None:
+    server = Server()
+    asked = server.ask(server.peer.request(kind, **members))
+    assert asked.told() == ["Init", f"Input {text}"]
+    name = members.get("intent", {}).get("name")
+    assert [each.name for each in asked.input.classes] == ([name] if name else [])
+    asked.turn.say("fine")
+    asked.turn.finish()
+    heard = server.hear(asked)
+    assert (heard.speech, heard.listening) == ("fine", True)
+
+
+def test_the_intents_are_the_hosts() -> None:
+    intents = Intents(
+        message="Anything",
+        slot="all",
+        texts={**INTENTS, "AMAZON.YesIntent": "ano", "Order": "objednat"},
+        fulfils=frozenset({"Order"}),
+    )
+    server = Server(intents=intents)
+    for sent, text in (
+        (server.peer.intent("Anything", all="so"), "so"),
+        (server.peer.intent("AMAZON.YesIntent"), "ano"),
+        (server.peer.intent("Order", text="x"), "objednat"),
+        (server.peer.intent("MessageIntent", text="x"), "x"),
+        (server.peer.intent("MessageIntent"), "#MessageIntent"),
+    ):
+        assert server.ask(sent).told()[-1] == f"Input {text}"
+
+
+NOTHING = [
+    *("AudioPlayer.PlaybackStarted", "AudioPlayer.PlaybackFinished", "PlaybackController.NextCommandIssued"),
+    *("AlexaSkillEvent.SkillEnabled", "Connections.Response", "SessionResumedRequest", "Dialog.API.Invoked"),
+    *("GameEngine.InputHandlerEvent", "Alexa.Presentation.HTML.Message", "Novelty", "launchrequest", " "),
+]
+
+
+@pytest.mark.parametrize("in_session", [True, False], ids=["in a session", "outside"])
+@pytest.mark.parametrize("kind", NOTHING)
+def test_what_no_dialogue_hears(kind: str, in_session: bool) -> None:
+    server = Server()
+    server.peer.attributes = {"a": 1}
+    sent = server.peer.request(kind, in_session=in_session, token="t")
+    if in_session:
+        server.peer.attributes = {"a": [1, {"b": None}]}
+        sent = server.peer.request(kind, token="t")
+    asked = server.ask(sent)
+    assert asked.told() == [f"Unknown {kind}", "Closed 1000"]
+    (event, _) = asked.history
+    assert isinstance(event, UnknownEvent)
+    assert event.data["token"] == "t"
+    kept = {"a": [1, {"b": None}]} if in_session else {}
+    assert asked.tree == {"version": "1.0", "sessionAttributes": kept, "response": {}}
+    assert not server.hear(asked).ended
+    assert asked.machine.request is not None
+    assert asked.machine.init is None
+    assert asked.machine.session is None
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("LaunchRequest", SAY, "SessionEndedRequest", "Display.ElementSelected"),
+        "Alexa.Presentation.APL.UserEvent",
+    ],
+)
+def test_outside_of_a_session_nobody_speaks(kind: str) -> None:
+    server = Server()
+    asked = server.ask(server.peer.request(kind, in_session=False))
+    assert asked.told() == [f"Unknown {kind}", "Closed 1000"]
+    server.hear(asked)
+
+
+@pytest.mark.parametrize("in_session", [True, False], ids=["in a session", "outside"])
+def test_what_alexa_did_not_like(in_session: bool) -> None:
+    server = Server()
+    error = {"type": "INVALID_RESPONSE", "message": "no such card"}
+    asked = server.ask(
+        server.peer.request("System.ExceptionEncountered", in_session=in_session, error=error, cause={})
+    )
+    assert asked.told() == ["Error INVALID_RESPONSE: no such card", "Closed 1000"]
+    assert asked.history[0] == ErrorEvent(text="INVALID_RESPONSE: no such card", source="Alexa")
+    server.hear(asked)
+
+
+@pytest.mark.parametrize("kind", [None, "", 5, ["LaunchRequest"], "Input", "Init", "InitEvent", "Error", "Log"])
+def test_a_type_that_no_request_has(kind: object) -> None:
+    server = Server()
+    asked = server.ask(server.peer.request("x", type=kind))
+    assert asked.sent() == ["400", "JSON", "END"]
+    assert asked.told() == ["Fault RemoteProtocolError", "Closed 1000"]
+    assert asked.fault.path == "request.type"
+
+
+@pytest.mark.parametrize("in_session", [True, False], ids=["in a session", "outside"])
+def test_whether_the_skill_could_do_something(in_session: bool) -> None:
+    server = Server(intents=Intents(fulfils=frozenset({"BookTable"})))
+    for name, verdict in (("BookTable", "YES"), ("MessageIntent", "NO"), ("AMAZON.HelpIntent", "NO")):
+        sent = server.peer.request(
+            "CanFulfillIntentRequest", in_session=in_session, **intent(name, day="Friday", people=None)
+        )
+        asked = server.ask(sent)
+        assert asked.told() == ["Closed 1000"]
+        each = {"canUnderstand": verdict, "canFulfill": verdict}
+        assert asked.answer == {
+            "canFulfillIntent": {"canFulfill": verdict, "slots": {"day": each, "people": each}}
+        }
+        server.hear(asked)
+
+
+# ------------------------------------------------------------ the end of a session
+
+ERROR = {"type": "INVALID_RESPONSE", "message": "too long"}
+
+
+@pytest.mark.parametrize("reason", ["USER_INITIATED", "ERROR", "EXCEEDED_MAX_REPROMPTS"])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_the_end_of_a_session(reason: str, known: bool) -> None:
+    server = Server()
+    session = server.converse() if known else None
+    server.peer.session_id = ID
+    error = ERROR if reason == "ERROR" else None
+    asked = server.ask(server.peer.end(reason, error))
+    before = ["Error INVALID_RESPONSE: too long"] if error else []
+    assert asked.told() == [*before, "Init", "Input stop"]
+    assert asked.machine.request is not None
+    assert asked.machine.request.reason == reason
+    assert asked.turn.session_id == ID
+    assert session in (None, asked.turn.session)
+    session = asked.turn.session
+    asked.turn.say("Bye!")
+    asked.turn.finish(items=(ResponseItem(image="https://h/i.png"),), sleep_timeout=60)
+    assert asked.sent() == ["200", "JSON", "END"]
+    assert asked.tree == {"version": "1.0", "sessionAttributes": {}, "response": {}}
+    assert asked.told() == ["Unsent 1 response" if not known else "Unsent 2 response", "Closed 1000"]
+    assert server.hear(asked).ended
+    assert (session.ended, session.asleep, session.data) == (True, False, {})
+
+
+def test_at_the_end_of_a_session_silence_is_no_loss() -> None:
+    server = Server()
+    server.converse()
+    asked = server.ask(server.peer.end())
+    asked.turn.say("#card")
+    asked.turn.finish()
+    assert asked.told() == ["Init", "Input stop", "Closed 1000"]
+
+
+ENDS: dict[str, tuple[Callable[[Asked], object], str]] = {
+    "interrupt": (lambda asked: asked.turn.interrupt(), "TurnInterrupted 2 host"),
+    "give way": (lambda asked: asked.machine.give_way(), "TurnInterrupted 2 input"),
+    "deadline": (lambda asked: asked.server.advance(7), "TurnInterrupted 2 unanswered"),
+    "lost": (lambda asked: asked.lost(), "TurnInterrupted 2 lost"),
+    "close": (lambda asked: asked.machine.close(), "TurnInterrupted 2 closed"),
+    "fail": (lambda asked: asked.machine.fail("no"), "TurnInterrupted 2 error"),
+    "turn.fail": (lambda asked: asked.turn.fail("no"), "Unsent 2 response"),
+}
+
+
+@pytest.mark.parametrize("how", list(ENDS))
+def test_a_session_that_was_left_is_over_however_its_last_turn_ends(how: str) -> None:
+    server = Server()
+    session = server.converse()
+    asked = server.ask(server.peer.end())
+    asked.turn.session.data["x"] = 1
+    asked.turn.say("Bye!")
+    end, told = ENDS[how]
+    end(asked)
+    assert asked.told()[:3] == ["Init", "Input stop", told]
+    assert (session.ended, session.data) == (True, {})
+    if how not in ("lost", "close"):
+        assert asked.answer == {}
