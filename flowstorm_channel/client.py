@@ -48,6 +48,7 @@ from flowstorm_channel.states import (
     trigger,
 )
 from flowstorm_channel.values import (
+    INTRO,
     ClientConfig,
     ExpectedPhrase,
     Input,
@@ -64,8 +65,6 @@ if TYPE_CHECKING:
 __all__ = ["ClientChannel", "ClientOptions", "ClientTurn"]
 
 DEFAULT_CONFIG = ClientConfig(send_response_items=True, stt_interim_results=True)
-INTRO = "#intro"
-"""The text of the input that starts a conversation."""
 _PLAYING = (State.RESPONDING, State.PAUSED)
 
 

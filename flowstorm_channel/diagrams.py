@@ -59,8 +59,8 @@ Which = Literal[
     "call-audio",
     "all",
 ]
-"""What can be drawn; without ``v2`` it is Socket V1, whose client's audio is the same in Duplex; ``webhook`` is
-a request of Alexa or Google Assistant, ``call`` a phone call."""
+"""What can be drawn; without ``v2`` it is Socket V1, whose client's audio is the same in Duplex; ``webhook``
+is a request of Alexa or Google Assistant, ``call`` a phone call."""
 Form = Literal["mermaid", "dot", "json"]
 """How it can be drawn."""
 

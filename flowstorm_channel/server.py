@@ -42,6 +42,7 @@ from flowstorm_channel.states import (
     trigger,
 )
 from flowstorm_channel.values import (
+    SILENCE,
     ClientConfig,
     ExpectedPhrase,
     Input,
@@ -60,8 +61,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AudioStream", "ResponseMembers", "ServerChannel", "ServerOptions", "Turn"]
 
-SILENCE = "#silence"
-"""The text of an input that says: the user said nothing."""
 EMPTY = Response()
 _NOBODY = InitEvent(key="", device_id="")
 

@@ -16,6 +16,10 @@ import attrs
 from flowstorm_channel.schema import JsonMap, LocaleTag, Moment, Value, ZoneName, member, members, wire_class
 
 __all__ = [
+    "HELP",
+    "INTRO",
+    "SILENCE",
+    "STOP",
     "AudioFileType",
     "Card",
     "ClientAttributes",
@@ -40,7 +44,26 @@ __all__ = [
     "TtsConfig",
     "TtsType",
     "Word",
+    "action_of",
 ]
+
+
+INTRO = "#intro"
+"""The text of the input that begins a conversation."""
+SILENCE = "#silence"
+"""The text of an input that says: the user said nothing."""
+HELP = "help"
+"""The text of an input for which a platform has a word of its own: the user does not know what to say."""
+STOP = "stop"
+"""The same: the user wants to leave."""
+
+
+def action_of(name: str) -> str:
+    """The text of an input that is a name and no words: an intent, a handler; ``#AMAZON-YesIntent``."""
+    return "#" + _ODD.sub("-", name)
+
+
+_ODD = re.compile(r"[^\w-]+")
 
 
 class SttMode(Enum):

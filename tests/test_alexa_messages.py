@@ -428,7 +428,7 @@ def words(name, *said):
         (lambda peer: peer.intent("AMAZON.YesIntent", text="yep"), "yes"),
         (lambda peer: peer.intent("BookTable"), "#BookTable"),
         (lambda peer: peer.intent("AMAZON.SelectIntent"), "#AMAZON-SelectIntent"),
-        (lambda peer: peer.intent("čaj?"), "#-aj-"),
+        (lambda peer: peer.intent("čaj?"), "#čaj-"),
         (lambda peer: peer.intent("BookTable", time="noon", people=None, day="on Sunday"), "noon on Sunday"),
         (lambda peer: peer.intent("BookTable", time="noon", text="a table at noon"), "a table at noon"),
         (lambda peer: peer.touch(3, " ", "buy", "x"), "buy"),

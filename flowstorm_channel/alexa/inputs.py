@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
@@ -10,8 +9,11 @@ from types import MappingProxyType
 import attrs
 
 from flowstorm_channel.alexa.messages import AlexaRequest, Slot
-from flowstorm_channel.server import SILENCE
 from flowstorm_channel.values import (
+    HELP,
+    INTRO,
+    SILENCE,
+    STOP,
     ClientAttributes,
     ClientConfig,
     Input,
@@ -19,14 +21,11 @@ from flowstorm_channel.values import (
     InputClassType,
     Transcript,
     Word,
+    action_of,
 )
 
 __all__ = ["INTENTS", "REQUESTS", "Answering", "Intents", "answering", "input_of"]
 
-INTRO = "#intro"
-"""The text of an input that begins a conversation."""
-STOP = "stop"
-HELP = "help"
 TOUCH = "#touch"
 """The text of an input that says: the user has touched something that has no text."""
 LONGEST = 4096
@@ -198,12 +197,8 @@ def _said(request: AlexaRequest, intents: Intents) -> str:
     free = request.slots.get(intents.slot)
     said = free.value if free and free.value else _joined(_entities(request, intents))
     if name and name != intents.message:
-        return said or _action(name)
+        return said or action_of(name)
     return said or SILENCE  # the user has said something, but nothing was understood
-
-
-def _action(name: str) -> str:
-    return "#" + re.sub(r"[^A-Za-z0-9_-]", "-", name)
 
 
 def _words(slot: Slot) -> list[Word]:

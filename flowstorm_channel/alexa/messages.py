@@ -9,7 +9,7 @@ as it came; the properties of `AlexaRequest` find what is needed in it, and neve
 Responses are written strictly, with `AlexaResponse.to_json`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, ClassVar, Final
@@ -17,10 +17,10 @@ from typing import Any, ClassVar, Final
 import attrs
 
 from flowstorm_channel.codecs.faults import Fault
+from flowstorm_channel.codecs.parts import Part
 from flowstorm_channel.codecs.scalars import read_time
-from flowstorm_channel.codecs.trees import plain_of
 from flowstorm_channel.locales import Locale
-from flowstorm_channel.schema import JsonMap, Value, member, members, wire_class
+from flowstorm_channel.schema import JsonMap, Value, member, wire_class
 from flowstorm_channel.values import Location
 
 __all__ = [
@@ -371,37 +371,6 @@ class AlexaRequest(Value):
 # ------------------------------------------------------------ responses
 
 
-class _Part(Value):
-    """Base of what a response is made of."""
-
-    __slots__ = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """What is sent: members that say nothing are left out.
-
-        Raises:
-            TypeError, ValueError: something was put into one of its maps that JSON has no form for.
-        """
-        return dict(self._pairs())
-
-    def _pairs(self) -> Iterator[tuple[str, Any]]:
-        kind = getattr(self, "TYPE", None)
-        if kind is not None:
-            yield "type", kind
-        for each in members(type(self)):
-            value = getattr(self, each.name)
-            if value is not None and value != ():
-                yield each.wire, _json(value)
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, _Part):
-        return value.to_json()
-    if isinstance(value, tuple):
-        return [_json(each) for each in value]
-    return value.value if isinstance(value, Enum) else plain_of(value)
-
-
 class PlayBehavior(Enum):
     """What becomes of the speech that has not been played yet."""
 
@@ -411,7 +380,7 @@ class PlayBehavior(Enum):
 
 
 @wire_class
-class SsmlSpeech(_Part):
+class SsmlSpeech(Part):
     """Speech as SSML."""
 
     TYPE: ClassVar[str] = "SSML"
@@ -421,7 +390,7 @@ class SsmlSpeech(_Part):
 
 
 @wire_class
-class PlainTextSpeech(_Part):
+class PlainTextSpeech(Part):
     """Speech as text."""
 
     TYPE: ClassVar[str] = "PlainText"
@@ -431,7 +400,7 @@ class PlainTextSpeech(_Part):
 
 
 @wire_class
-class CardImage(_Part):
+class CardImage(Part):
     """The picture of a card."""
 
     small_image_url: str | None = member(default=None, doc="about 720 × 480")
@@ -439,7 +408,7 @@ class CardImage(_Part):
 
 
 @wire_class
-class SimpleCard(_Part):
+class SimpleCard(Part):
     """Text for the user's Alexa app."""
 
     TYPE: ClassVar[str] = "Simple"
@@ -449,7 +418,7 @@ class SimpleCard(_Part):
 
 
 @wire_class
-class StandardCard(_Part):
+class StandardCard(Part):
     """Text and a picture for the user's Alexa app."""
 
     TYPE: ClassVar[str] = "Standard"
@@ -460,14 +429,14 @@ class StandardCard(_Part):
 
 
 @wire_class
-class LinkAccountCard(_Part):
+class LinkAccountCard(Part):
     """Asks the user to link an account."""
 
     TYPE: ClassVar[str] = "LinkAccount"
 
 
 @wire_class
-class AskForPermissionsConsentCard(_Part):
+class AskForPermissionsConsentCard(Part):
     """Asks the user for permissions."""
 
     TYPE: ClassVar[str] = "AskForPermissionsConsent"
@@ -476,7 +445,7 @@ class AskForPermissionsConsentCard(_Part):
 
 
 @wire_class
-class Reprompt(_Part):
+class Reprompt(Part):
     """What is said when the user says nothing."""
 
     output_speech: SsmlSpeech | PlainTextSpeech | None = member(default=None, doc="what is said")
@@ -484,7 +453,7 @@ class Reprompt(_Part):
 
 
 @wire_class
-class VideoMetadata(_Part):
+class VideoMetadata(Part):
     """What is shown of a video."""
 
     title: str | None = member(default=None, doc="the heading")
@@ -492,7 +461,7 @@ class VideoMetadata(_Part):
 
 
 @wire_class
-class VideoItem(_Part):
+class VideoItem(Part):
     """A video."""
 
     source: str = member(doc="address, HTTPS; at most 1280 × 720")
@@ -500,7 +469,7 @@ class VideoItem(_Part):
 
 
 @wire_class
-class LaunchVideo(_Part):
+class LaunchVideo(Part):
     """A directive: play a video. The response that holds it must not say whether the session ends."""
 
     TYPE: ClassVar[str] = "VideoApp.Launch"
@@ -509,7 +478,7 @@ class LaunchVideo(_Part):
 
 
 @wire_class
-class RenderDocument(_Part):
+class RenderDocument(Part):
     """A directive: show a document of the Alexa Presentation Language."""
 
     TYPE: ClassVar[str] = "Alexa.Presentation.APL.RenderDocument"
@@ -520,14 +489,14 @@ class RenderDocument(_Part):
 
 
 @wire_class
-class ImageSource(_Part):
+class ImageSource(Part):
     """One size of a picture."""
 
     url: str = member(doc="address, HTTPS")
 
 
 @wire_class
-class DisplayImage(_Part):
+class DisplayImage(Part):
     """A picture of a display template."""
 
     content_description: str | None = member(default=None, doc="for screen readers")
@@ -535,7 +504,7 @@ class DisplayImage(_Part):
 
 
 @wire_class
-class BodyTemplate7(_Part):
+class BodyTemplate7(Part):
     """A template that shows one picture."""
 
     TYPE: ClassVar[str] = "BodyTemplate7"
@@ -547,7 +516,7 @@ class BodyTemplate7(_Part):
 
 
 @wire_class
-class RenderTemplate(_Part):
+class RenderTemplate(Part):
     """A directive: show a template. For devices that do not know APL."""
 
     TYPE: ClassVar[str] = "Display.RenderTemplate"
@@ -556,7 +525,7 @@ class RenderTemplate(_Part):
 
 
 @wire_class
-class CanFulfillIntent(_Part):
+class CanFulfillIntent(Part):
     """Whether the skill could do what a user asked of no skill in particular."""
 
     can_fulfill: str = member(choices=("YES", "NO", "MAYBE"), doc="as a whole")
@@ -564,7 +533,7 @@ class CanFulfillIntent(_Part):
 
 
 @wire_class
-class ResponseBody(_Part):
+class ResponseBody(Part):
     """What Alexa says and does."""
 
     output_speech: SsmlSpeech | PlainTextSpeech | None = member(default=None, doc="what Alexa says")
@@ -582,7 +551,7 @@ class ResponseBody(_Part):
 
 
 @wire_class
-class AlexaResponse(_Part):
+class AlexaResponse(Part):
     """The answer to one request of Alexa."""
 
     version: str = member(default="1.0", doc="of the form of responses")

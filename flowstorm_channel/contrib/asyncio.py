@@ -33,8 +33,8 @@ from flowstorm_channel.events import (
     StoreNeed,
     TurnInterruptedEvent,
 )
-from flowstorm_channel.server import SILENCE, AudioStream, ServerChannel, Turn
-from flowstorm_channel.values import ClientConfig, Input, ResponseItem, SttEncoding, TtsType
+from flowstorm_channel.server import AudioStream, ServerChannel, Turn
+from flowstorm_channel.values import SILENCE, ClientConfig, Input, ResponseItem, SttEncoding, TtsType
 from flowstorm_channel.wire import Close, CloseCode, End, Message, RequestHead
 
 __all__ = ["Driver", "Host", "HostFunctions", "Part", "Sound", "Transport"]

@@ -5,15 +5,13 @@ from typing import Any, Protocol
 from flowstorm_channel.codecs import JsonCodec
 from flowstorm_channel.codecs.faults import form
 from flowstorm_channel.errors import RemoteProtocolError
-from flowstorm_channel.google.speech import Part
 from flowstorm_channel.google.v2 import V2Request, V2Response
 from flowstorm_channel.google.v3 import V3Request, V3Response
 from flowstorm_channel.locales import Locale
-from flowstorm_channel.schema import member, wire_class
 from flowstorm_channel.ssml import Unsent
 from flowstorm_channel.values import Input, Location, Response
 
-__all__ = ["GoogleRequest", "Refusal", "V2Request", "V3Request", "read_request"]
+__all__ = ["GoogleRequest", "V2Request", "V3Request", "read_request"]
 
 
 class GoogleRequest(Protocol):
@@ -129,10 +127,3 @@ def read_request(tree: Any, codec: JsonCodec) -> V2Request | V3Request:
         raise RemoteProtocolError("is missing, and so is handler: neither version 2 nor 3", path="inputs")
     request.check()
     return request
-
-
-@wire_class
-class Refusal(Part):
-    """The body of a response that refuses a request: of status 403, and of 401 when the user has no right."""
-
-    error: str = member(doc="why, for people")

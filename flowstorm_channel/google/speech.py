@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import attrs
 
 from flowstorm_channel.codecs.faults import shown
-from flowstorm_channel.codecs.trees import plain_of
-from flowstorm_channel.schema import Value, members
 from flowstorm_channel.sessions import well_formed
 from flowstorm_channel.ssml import Unsent, escape, inner, plain, shorten_text, speak
 from flowstorm_channel.values import (
+    INTRO,
+    SILENCE,
+    STOP,
     Card,
     ClientAttributes,
     Command,
@@ -31,6 +32,7 @@ from flowstorm_channel.values import (
     ResponseItem,
     Transcript,
     TtsConfig,
+    action_of,
 )
 
 __all__ = [
@@ -40,14 +42,12 @@ __all__ = [
     "MOST_SUGGESTIONS",
     "MOST_TEXT",
     "OK",
-    "SILENCE",
     "STORED_ID",
     "VERIFIED",
     "Answer",
     "Bubble",
     "CardContent",
-    "Part",
-    "action_of",
+    "action_named",
     "answer_of",
     "id_of",
     "input_of",
@@ -55,47 +55,23 @@ __all__ = [
 ]
 
 
-class Part(Value):
-    """Base of what an answer is made of."""
-
-    __slots__ = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """What is sent: members that say nothing are left out.
-
-        Raises:
-            TypeError, ValueError: something was put into one of its maps that JSON has no form for.
-        """
-        given = ((each.wire, getattr(self, each.name)) for each in members(type(self)))
-        return {name: _json(value) for name, value in given if value is not None}
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, Part):
-        return value.to_json()
-    return [_json(each) for each in value] if isinstance(value, tuple) else plain_of(value)
-
-
 # ------------------------------------------------------------ what the user says
 
 INTENT = "actions.intent."
 """What the names of Google's own intents begin with."""
-SILENCE = "#silence"
-
 _MEANINGS = {
-    f"{INTENT}MAIN": "#intro",
-    f"{INTENT}CANCEL": "stop",
+    f"{INTENT}MAIN": INTRO,
+    f"{INTENT}CANCEL": STOP,
     **dict.fromkeys([f"{INTENT}NO_INPUT{end}" for end in ("", "_1", "_2", "_FINAL")], SILENCE),
 }
 _WORDS = {f"{INTENT}TEXT", f"{INTENT}OPTION"}
 """Intents that say nothing beside the user's words."""
-_ODD = re.compile(r"[^\w-]+")
 
 
-def action_of(name: str) -> str:
+def action_named(name: str) -> str:
     """An intent or a handler as an input action: ``actions.intent.PERMISSION`` is ``#PERMISSION``."""
-    action = _ODD.sub("_", name.removeprefix(INTENT))
-    return f"#{action}" if action else SILENCE
+    name = name.removeprefix(INTENT)
+    return action_of(name) if name else SILENCE
 
 
 def input_of(
@@ -134,7 +110,7 @@ def _text_of(intent: str, words: str) -> str:
         return _MEANINGS[intent]
     if words.strip():
         return words
-    return SILENCE if intent in _WORDS else action_of(intent)
+    return SILENCE if intent in _WORDS else action_named(intent)
 
 
 # ------------------------------------------------------------ what is stored with the user

@@ -6,6 +6,7 @@ The members are those of the platform; what is not used here is left out of the 
 from typing import Any
 
 from flowstorm_channel.codecs import JsonCodec
+from flowstorm_channel.codecs.parts import Part
 from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.google.speech import (
     MOST_STORED,
@@ -15,7 +16,6 @@ from flowstorm_channel.google.speech import (
     Answer,
     Bubble,
     CardContent,
-    Part,
     answer_of,
     id_of,
     input_of,

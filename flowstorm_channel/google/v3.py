@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from flowstorm_channel.codecs.parts import Part
 from flowstorm_channel.codecs.trees import text_of
 from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.google.speech import (
@@ -17,8 +18,7 @@ from flowstorm_channel.google.speech import (
     Answer,
     Bubble,
     CardContent,
-    Part,
-    action_of,
+    action_named,
     answer_of,
     id_of,
     input_of,
@@ -198,7 +198,7 @@ class V3Request(Value):
     def input(self) -> Input:
         words = self.intent.query
         if not self.intent.name and not words.strip():
-            words = action_of(self.handler.name)
+            words = action_named(self.handler.name)
         return input_of(
             self.intent.name,
             words,

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import attrs
 
 from flowstorm_channel.channel import Control, Entry, Exchange, Rules, cost_of
-from flowstorm_channel.client import INTRO, ClientChannel, ClientOptions, ClientTurn
+from flowstorm_channel.client import ClientChannel, ClientOptions, ClientTurn
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import (
     BinaryEvent,
@@ -41,7 +41,7 @@ from flowstorm_channel.socket_v2.settings import (
 )
 from flowstorm_channel.socket_v2.states import CLIENT_V2, CLIENT_V2_AUDIO, CLIENT_V2_DEADLINES
 from flowstorm_channel.states import Audio, State
-from flowstorm_channel.values import AudioFileType, SttEncoding, SttMode
+from flowstorm_channel.values import INTRO, AudioFileType, SttEncoding, SttMode
 from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead
 
 if TYPE_CHECKING:

@@ -45,6 +45,7 @@ from flowstorm_channel.twilio.frames import (
 from flowstorm_channel.twilio.signature import check_handshake, public_address, sign
 from flowstorm_channel.twilio.states import TWILIO, TWILIO_AUDIO, TWILIO_DEADLINES
 from flowstorm_channel.values import (
+    INTRO,
     AudioFileType,
     ClientConfig,
     Input,
@@ -62,8 +63,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TwilioServer"]
 
-INTRO = "#intro"
-"""The text of the input that begins a call."""
 END_MARK = "Sleeping"
 """The mark behind the last words of a call."""
 LONGEST_FRAME = SAMPLE_RATE
