@@ -14,28 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from xml.parsers.expat import ExpatError, ParserCreate
 
-__all__ = ["Unsent", "escape", "inner", "plain", "shorten", "shorten_text", "speak", "with_sounds"]
-
-
-class Unsent(NamedTuple):
-    """What could not be sent whole to a platform; see `UnsentEvent`."""
-
-    part: str
-    """``speech``, ``text``, ``card``, ``image`` …"""
-    reason: str
-    """For people, with the figures."""
-
-    @classmethod
-    def too_long(cls, part: str, length: int, most: int, unit: str = "characters") -> Unsent:
-        """It was cut, or left out, since the platform takes only so much of it.
-
-        Args:
-            part: see `part`.
-            length: what there was.
-            most: what the platform takes.
-            unit: of both.
-        """
-        return cls(part, f"{length} {unit} of at most {most}")
+__all__ = ["escape", "inner", "plain", "shorten", "shorten_text", "speak", "with_sounds"]
 
 
 # ------------------------------------------------------------ putting together

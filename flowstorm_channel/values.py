@@ -362,6 +362,18 @@ class Card(Value):
     title: str = member(default="", doc="the heading")
     text: str = member(default="", doc="the body")
 
+    @classmethod
+    def of(cls, payload: Any) -> "Card":
+        """The card of a command's payload; one that is no object is its text, and what is no text is absent."""
+        if isinstance(payload, Mapping):
+            return cls(title=_real_text(payload.get("title")), text=_real_text(payload.get("text")))
+        return cls(text=_real_text(payload))
+
+
+def _real_text(value: Any) -> str:
+    """A text of a payload as it can be sent on: JSON can spell what is no character."""
+    return value.encode(errors="replace").decode().strip() if isinstance(value, str) else ""
+
 
 _LOCATION_KEYS = ("lat", "lng", "acc", "alt", "alt_acc", "spd", "spd_acc", "hdg", "hdg_acc")
 

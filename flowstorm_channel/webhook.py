@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from flowstorm_channel.answers import Unsent
 from flowstorm_channel.channel import Rules
 from flowstorm_channel.codecs import JsonCodec
 from flowstorm_channel.codecs.trees import text_of
@@ -31,7 +32,6 @@ from flowstorm_channel.events import (
 from flowstorm_channel.http import HttpServerChannel
 from flowstorm_channel.server import ServerOptions, Turn
 from flowstorm_channel.sessions import Session, Sessions
-from flowstorm_channel.ssml import Unsent
 from flowstorm_channel.states import Audio, AudioTable, Deadline, State, Table
 from flowstorm_channel.values import Input, Response, ResponseItem
 from flowstorm_channel.wire import RequestHead

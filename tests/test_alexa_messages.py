@@ -920,7 +920,7 @@ def test_a_long_reprompt_is_cut():
 def test_a_long_card_is_cut():
     code = json.dumps({"title": "t" * 10, "text": "word " * 2000})
     found, unsent = heard(ResponseItem(text="#card", code=code, image="https://h/i"))
-    assert unsent == (("card", "10021 characters of at most 8000"),)
+    assert unsent == (("card", "10020 characters of at most 8000"),)
     assert len(found.card["text"]) == 8000 - 21
     code = json.dumps({"title": "t" * 9000, "text": "x"})
     found, unsent = heard(ResponseItem(text="#card", code=code))

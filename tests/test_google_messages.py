@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowstorm_channel.answers import Unsent
 from flowstorm_channel.codecs import JsonCodec
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.google.inputs import MOST_STORED, STORED_ID, id_of
 from flowstorm_channel.google.requests import GoogleRequest, read_request
-from flowstorm_channel.google.speech import MOST_STORED, STORED_ID, id_of
 from flowstorm_channel.google.v2 import V2Request
 from flowstorm_channel.google.v3 import V3Request
 from flowstorm_channel.limits import Limits
-from flowstorm_channel.ssml import Unsent
 from flowstorm_channel.testing.google import GooglePeer, Heard
 from flowstorm_channel.testing.signing import GoogleSigner
 from flowstorm_channel.testing.strategies import json_values, values

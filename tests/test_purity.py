@@ -26,7 +26,7 @@ LAYERS = (
     {"wire", "states"},
     {"channel", "sessions"},
     {"server", "client", "ssml"},
-    {"http"},
+    {"http", "answers"},
     {"webhook"},
     {"socket_v1", "socket_v2", "alexa", "google", "twilio"},
     {"diagrams"},

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flowstorm_channel.ssml import Unsent, escape, inner, plain, shorten, shorten_text, speak, with_sounds
+from flowstorm_channel.answers import Unsent
+from flowstorm_channel.ssml import escape, inner, plain, shorten, shorten_text, speak, with_sounds
 
 ANY_TEXT = st.text(max_size=30)
 TEXT = st.text(st.sampled_from("abcé <>&\"'.!?。\n\r\t❤\ufe0f\u0301\u200d👩🏽"), max_size=30)

@@ -304,7 +304,7 @@ def test_a_handshake_without_a_path_is_refused() -> None:
 )
 def test_what_cannot_be_checked_with_is_refused_at_once(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        CallHost(**arguments)
+        CallHost(opened=False, **arguments)
 
 
 def test_whether_signatures_are_checked_is_never_left_open() -> None:
@@ -616,6 +616,12 @@ def test_what_changes_no_state(state: State | str, frame: Any, told: list[str], 
     host.receive(frame)
     assert (host.told(), host.sent(), host.server.dropped) == (told, [], dropped)
     assert (host.state, host.due_in(), host.server.session_id) == before
+
+
+def test_a_key_is_told_with_its_track() -> None:
+    host = call_in(LISTENING)
+    host.receive(dtmf("*"), {"event": "dtmf", "dtmf": {"digit": "9"}})
+    assert host.told_events() == [DtmfEvent(digit="*", track="inbound_track"), DtmfEvent(digit="9", track="")]
 
 
 @pytest.mark.parametrize("state", CONVERSING, ids=str)
@@ -1016,6 +1022,8 @@ def test_the_mark_of_the_turn_leads_to_listening() -> None:
 
 def test_a_mark_comes_back_once() -> None:
     host = call_in(LISTENING)
+    host.receive(mark("turn-1"))
+    assert (host.state, host.told()) == (LISTENING, [])
     host.hear()
     host.say()
     host.receive(mark("turn-1"))
@@ -1103,6 +1111,8 @@ def test_what_was_cleared_does_not_count_for_the_last_mark() -> None:
     host.flush()
     host.turn.say(SECOND * 60)
     host.server.fail("no")
+    assert host.due_in() == 1 + 5
+    host.flush()
     assert host.due_in() == 1 + 5
 
 
@@ -1305,6 +1315,14 @@ def test_a_turn_of_the_server_that_nobody_has_heard_lets_the_session_sleep_on() 
     turn.interrupt()
     assert (host.state, host.due_in(), session.asleep) == (SLEEPING, 60, True)
     assert (host.told(), host.sent()) == (["TurnInterrupted 2 host"], ["clear"])
+
+
+def test_an_input_wakes_the_session_whatever_the_server_had_begun() -> None:
+    host = call_in(SLEEPING)
+    host.server.begin()
+    host.hear("hello")
+    host.turn.interrupt()
+    assert (host.state, host.due_in()) == (LISTENING, 5)
 
 
 def test_a_turn_begun_in_the_last_words_before_sleep_and_not_heard() -> None:

@@ -31,8 +31,9 @@ from flowstorm_channel.alexa.messages import (
     VideoItem,
     VideoMetadata,
 )
+from flowstorm_channel.answers import Unsent, fetched_from
 from flowstorm_channel.codecs.trees import text_of
-from flowstorm_channel.ssml import Unsent, escape, inner, plain, shorten, shorten_text, speak, with_sounds
+from flowstorm_channel.ssml import escape, inner, plain, shorten, shorten_text, speak, with_sounds
 from flowstorm_channel.values import Card, Command, Response, ResponseItem, TtsConfig
 
 __all__ = ["AlexaLimits", "answer", "can_fulfill", "nothing"]
@@ -129,7 +130,6 @@ def nothing(request: AlexaRequest | None = None) -> AlexaResponse:
 
 # ------------------------------------------------------------ what the items come to
 
-_HTTPS = re.compile(r"https://[^\s/?#\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*", re.IGNORECASE)
 _SOUND_LIBRARY = "soundbank://soundlibrary/"
 
 
@@ -174,7 +174,7 @@ class _Parts:
         if command.name != "card":
             self.leave_out(command.name, "Alexa has no such command")
             return
-        card = _card(command.payload)
+        card = Card.of(command.payload)
         if card == Card():
             self.leave_out("card", "it has neither title nor text")
         else:
@@ -219,36 +219,17 @@ class _Parts:
 
     def _address(self, part: str, text: str) -> str | None:
         """An address that Alexa can fetch from."""
-        if text.startswith("/"):
-            if self._base_url is None:
-                self.leave_out(part, "a relative address without base_url")
-                return None
-            text = self._base_url.rstrip("/") + text
-        if _HTTPS.fullmatch(text) or (part == "audio" and text.startswith(_SOUND_LIBRARY)):
+        if part == "audio" and text.startswith(_SOUND_LIBRARY):
             return text
-        self.leave_out(part, f"no address of HTTPS: {text[:80]}")
-        return None
+        try:
+            return fetched_from(text, self._base_url)
+        except ValueError as error:
+            self.leave_out(part, str(error))
+            return None
 
 
 def _is_address(background: str) -> bool:
     return background.startswith("/") or ":" in background
-
-
-def _card(payload: Any) -> Card:
-    """The card of a `#card`'s payload; a payload that is no JSON is its text."""
-    if isinstance(payload, str):
-        return Card(text=_sendable(payload))
-    given = payload if isinstance(payload, Mapping) else {}
-    title, text = (given.get(name) for name in ("title", "text"))
-    return Card(
-        title=_sendable(title) if isinstance(title, str) else "",
-        text=_sendable(text) if isinstance(text, str) else "",
-    )
-
-
-def _sendable(text: str) -> str:
-    """JSON can spell what is no character."""
-    return text.encode(errors="replace").decode()
 
 
 def _voice(config: TtsConfig | None) -> str | None:

@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
+from flowstorm_channel.answers import Part
 from flowstorm_channel.codecs.faults import Fault
-from flowstorm_channel.codecs.parts import Part
 from flowstorm_channel.codecs.scalars import read_time
 from flowstorm_channel.locales import Locale
 from flowstorm_channel.schema import JsonMap, Value, member, wire_class

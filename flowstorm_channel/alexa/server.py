@@ -13,6 +13,7 @@ from flowstorm_channel.alexa.answers import DEFAULT_LIMITS, AlexaLimits, answer,
 from flowstorm_channel.alexa.inputs import DEFAULT_INTENTS, LOCALE, Answering, Intents, answering, input_of
 from flowstorm_channel.alexa.messages import AlexaRequest, AlexaResponse, ResponseBody
 from flowstorm_channel.alexa.signature import AlexaCertificates, AlexaSignature, check_timestamp
+from flowstorm_channel.answers import Unsent
 from flowstorm_channel.codecs.scalars import from_base64, to_base64
 from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError, SignatureError
 from flowstorm_channel.events import (
@@ -26,7 +27,6 @@ from flowstorm_channel.events import (
 )
 from flowstorm_channel.server import ServerOptions
 from flowstorm_channel.sessions import Session, Sessions, adopted
-from flowstorm_channel.ssml import Unsent
 from flowstorm_channel.values import ClientConfig, Input, Response
 from flowstorm_channel.webhook import WebhookServer, json_of
 

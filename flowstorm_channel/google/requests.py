@@ -2,13 +2,13 @@
 
 from typing import Any, Protocol
 
+from flowstorm_channel.answers import Unsent
 from flowstorm_channel.codecs import JsonCodec
 from flowstorm_channel.codecs.faults import form
 from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.google.v2 import V2Request, V2Response
 from flowstorm_channel.google.v3 import V3Request, V3Response
 from flowstorm_channel.locales import Locale
-from flowstorm_channel.ssml import Unsent
 from flowstorm_channel.values import Input, Location, Response
 
 __all__ = ["GoogleRequest", "V2Request", "V3Request", "read_request"]

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
+from flowstorm_channel.answers import Unsent
 from flowstorm_channel.errors import RemoteProtocolError, SignatureError
 from flowstorm_channel.events import InitEvent, Need
 from flowstorm_channel.google.requests import V2Request, V3Request, read_request
 from flowstorm_channel.google.signature import GoogleKeys, token_of
 from flowstorm_channel.server import ServerOptions
 from flowstorm_channel.sessions import Sessions, adopted
-from flowstorm_channel.ssml import Unsent
 from flowstorm_channel.values import ClientConfig, Input, Response
 from flowstorm_channel.webhook import WebhookServer, json_of
 

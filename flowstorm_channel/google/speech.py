@@ -6,132 +6,35 @@ card and chips (external.md, 2 and 4).
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import attrs
 
+from flowstorm_channel.answers import Unsent, fetched_from
 from flowstorm_channel.codecs.faults import shown
-from flowstorm_channel.sessions import well_formed
-from flowstorm_channel.ssml import Unsent, escape, inner, plain, shorten_text, speak
+from flowstorm_channel.ssml import escape, inner, plain, shorten_text, speak
 from flowstorm_channel.values import (
-    INTRO,
-    SILENCE,
-    STOP,
     Card,
-    ClientAttributes,
     Command,
     ExpectedPhrase,
-    Input,
-    InputClass,
-    InputClassType,
-    Location,
     Response,
     ResponseItem,
-    Transcript,
     TtsConfig,
-    action_of,
 )
 
 __all__ = [
     "LONGEST_SUGGESTION",
     "MOST_HINTS",
-    "MOST_STORED",
     "MOST_SUGGESTIONS",
     "MOST_TEXT",
     "OK",
-    "STORED_ID",
-    "VERIFIED",
     "Answer",
     "Bubble",
     "CardContent",
-    "action_named",
     "answer_of",
-    "id_of",
-    "input_of",
-    "stored_id",
 ]
-
-
-# ------------------------------------------------------------ what the user says
-
-INTENT = "actions.intent."
-"""What the names of Google's own intents begin with."""
-_MEANINGS = {
-    f"{INTENT}MAIN": INTRO,
-    f"{INTENT}CANCEL": STOP,
-    **dict.fromkeys([f"{INTENT}NO_INPUT{end}" for end in ("", "_1", "_2", "_FINAL")], SILENCE),
-}
-_WORDS = {f"{INTENT}TEXT", f"{INTENT}OPTION"}
-"""Intents that say nothing beside the user's words."""
-
-
-def action_named(name: str) -> str:
-    """An intent or a handler as an input action: ``actions.intent.PERMISSION`` is ``#PERMISSION``."""
-    name = name.removeprefix(INTENT)
-    return action_of(name) if name else SILENCE
-
-
-def input_of(
-    intent: str,
-    words: str,
-    *,
-    version: str,
-    locale: str,
-    zone_id: str | None,
-    has_screen: bool,
-    location: Location | None,
-) -> Input:
-    """What a request says.
-
-    Args:
-        intent: its name; empty when there is none.
-        words: of the user, or the key of what he chose; may be empty.
-        version: of the protocol; the other arguments are what a `GoogleRequest` tells of the device.
-    """
-    attributes = ClientAttributes(
-        client_type=f"google-assistant:{version}", client_screen=has_screen, client_location=location
-    )
-    plainly = not intent or intent in _MEANINGS or intent in _WORDS
-    given: dict[str, Any] = {} if zone_id is None else {"zone_id": zone_id}
-    return Input(
-        locale=locale,
-        transcript=Transcript(text=_text_of(intent, words)),
-        classes=() if plainly else (InputClass(type=InputClassType.INTENT, name=intent),),
-        attributes=attributes.to_map(),
-        **given,
-    )
-
-
-def _text_of(intent: str, words: str) -> str:
-    if intent in _MEANINGS:
-        return _MEANINGS[intent]
-    if words.strip():
-        return words
-    return SILENCE if intent in _WORDS else action_named(intent)
-
-
-# ------------------------------------------------------------ what is stored with the user
-
-VERIFIED = "VERIFIED"
-"""What is said of a user whom Google knows, and with whom something can be stored."""
-STORED_ID = "flowstormDeviceId"
-"""Under which name a device id is kept in a user's storage."""
-MOST_STORED = 10_000
-"""How much Google stores for a user, in bytes."""
-
-
-def id_of(conversation_id: str) -> str:
-    """The device id of a conversation's user with whom none is stored: the same in every turn."""
-    return hashlib.sha256(conversation_id.encode()).hexdigest()[:32]
-
-
-def stored_id(storage: Mapping[str, Any]) -> str | None:
-    """The device id that an answer has stored there; None when there is none."""
-    found = storage.get(STORED_ID)
-    return found if isinstance(found, str) and well_formed(found) else None
 
 
 # ------------------------------------------------------------ what the response says
@@ -149,7 +52,6 @@ _NO_WORDS = "…"
 _NO_SCREEN = "the device has no screen"
 _SOUND = re.compile(r"<(?:audio|break)\b")
 _VARIANT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-_HTTPS = re.compile(r"https://[^\s/?#\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*", re.IGNORECASE)
 
 
 class Bubble(NamedTuple):
@@ -299,15 +201,11 @@ class _Draft:
         """An address that Google fetches from; None when there is none, or another one."""
         if not address:
             return None
-        if address.startswith("/"):
-            if self._base_url is None:
-                self._leave_out(part, "a relative address without base_url")
-                return None
-            address = self._base_url.rstrip("/") + address
-        if not _HTTPS.fullmatch(address):
-            self._leave_out(part, f"no address of HTTPS: {address[:80]}")
+        try:
+            return fetched_from(address, self._base_url)
+        except ValueError as error:
+            self._leave_out(part, str(error))
             return None
-        return address
 
     def _see(self, address: str | None, text: str) -> None:
         image = self._address("image", address)
@@ -317,7 +215,7 @@ class _Draft:
             self._image, self._image_text = image, text
 
     def _set_card(self, payload: Any) -> None:
-        card = _card_of(payload)
+        card = Card.of(payload)
         if card == Card():
             self._leave_out("card", "it has neither title nor text")
         elif self._card is not None:
@@ -391,13 +289,6 @@ class _Draft:
         text = " ".join(each.text for each in segments if each.text)
         spoken = " ".join(each.speech for each in segments if each.audible)
         return Bubble(speak(spoken or _PAUSE), self._cut("text", text, MOST_TEXT) or _NO_WORDS)
-
-
-def _card_of(payload: Any) -> Card:
-    """The card of a `#card`'s payload; a payload that is no JSON is its text."""
-    if isinstance(payload, dict):
-        return Card(title=_words(payload.get("title")), text=_words(payload.get("text")))
-    return Card(text=_words(payload))
 
 
 def _words(value: Any) -> str:

@@ -5,25 +5,14 @@ The members are those of the platform; what is not used here is left out of the 
 
 from typing import Any
 
+from flowstorm_channel.answers import Part, Unsent
 from flowstorm_channel.codecs import JsonCodec
-from flowstorm_channel.codecs.parts import Part
 from flowstorm_channel.errors import RemoteProtocolError
-from flowstorm_channel.google.speech import (
-    MOST_STORED,
-    OK,
-    STORED_ID,
-    VERIFIED,
-    Answer,
-    Bubble,
-    CardContent,
-    answer_of,
-    id_of,
-    input_of,
-    stored_id,
-)
+from flowstorm_channel.google.inputs import MOST_STORED, STORED_ID, VERIFIED, id_of, input_of, stored_id
+from flowstorm_channel.google.speech import OK, Answer, Bubble, CardContent, answer_of
 from flowstorm_channel.locales import Locale, locale_from_wire
 from flowstorm_channel.schema import Value, member, wire_class
-from flowstorm_channel.ssml import Unsent, escape, plain, shorten_text, speak
+from flowstorm_channel.ssml import escape, plain, shorten_text, speak
 from flowstorm_channel.values import Input, Location, Response
 
 __all__ = [

@@ -7,26 +7,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from flowstorm_channel.codecs.parts import Part
+from flowstorm_channel.answers import Part, Unsent
 from flowstorm_channel.codecs.trees import text_of
 from flowstorm_channel.errors import RemoteProtocolError
-from flowstorm_channel.google.speech import (
+from flowstorm_channel.google.inputs import (
     MOST_STORED,
-    OK,
     STORED_ID,
     VERIFIED,
-    Answer,
-    Bubble,
-    CardContent,
     action_named,
-    answer_of,
     id_of,
     input_of,
     stored_id,
 )
+from flowstorm_channel.google.speech import OK, Answer, Bubble, CardContent, answer_of
 from flowstorm_channel.locales import Locale, check_zone, locale_from_wire
 from flowstorm_channel.schema import JsonMap, Value, member, wire_class
-from flowstorm_channel.ssml import Unsent
 from flowstorm_channel.values import Input, Location, Response
 
 __all__ = [
