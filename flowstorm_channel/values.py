@@ -364,7 +364,7 @@ class Card(Value):
 
     @classmethod
     def of(cls, payload: Any) -> "Card":
-        """The card of a command's payload; one that is no object is its text, and what is no text is absent."""
+        """The card of a command's payload. One that is no object is its text; what is no text is absent."""
         if isinstance(payload, Mapping):
             return cls(title=_real_text(payload.get("title")), text=_real_text(payload.get("text")))
         return cls(text=_real_text(payload))

@@ -3244,7 +3244,7 @@ class Anything:
         """A device takes the answer to its last request."""
         peer = self.peers[number % 2]
         mine = [each for each in self.server.requests if each.peer.device_id == peer.device_id]
-        if mine and mine[-1].closed and mine[-1].output and mine[-1].status == 200:
+        if mine and mine[-1].closed and mine[-1].body and mine[-1].status == 200:
             session_id = peer.session_id
             peer.take(200, mine[-1].body)
             if session_id != self.named[mine[-1]]:
@@ -3265,6 +3265,7 @@ class Anything:
 
     def answer(self, asked: Asked, number: int) -> None:
         """What the machine stands still for; or a word that nobody waits for."""
+        self.server.settle()
         need = asked.machine._question
         match need:
             case CertificateNeed():
@@ -3374,6 +3375,8 @@ class Anything:
         """Everybody does what is due, and time passes: nothing may hang."""
         for _ in range(4 + 4 * len(self.server.requests)):
             for asked in self.server.requests:
+                if self.rest[asked] and not asked.closed:
+                    self.bring(asked, 1)
                 if asked.machine._question is not None:
                     with suppress(LocalProtocolError):
                         self.answer(asked, 1)

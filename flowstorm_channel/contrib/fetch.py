@@ -19,7 +19,7 @@ MOST = 256 * 1024
 
 
 class _NoRedirections(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
+    def redirect_request(self, *_: Any, **__: Any) -> None:
         return None  # what was checked is the address, not where it leads
 
 

@@ -1,5 +1,4 @@
-"""What both versions mean alike: what a user says as an input, and what a response says as speech, text, a
-card and chips (external.md, 2 and 4).
+"""What both versions mean alike by what a response says: speech, text, a card and chips (external.md, 4).
 
 `v2` and `v3` know under which names.
 """
@@ -35,9 +34,6 @@ __all__ = [
     "CardContent",
     "answer_of",
 ]
-
-
-# ------------------------------------------------------------ what the response says
 
 MOST_TEXT = 640
 """Characters that a bubble shows."""
