@@ -225,7 +225,7 @@ class InitEvent(Event):
 
     key: str = member(aliases=("appKey",), doc="the application: an opaque text (D-27)")
     device_id: str = member(aliases=("sender",), doc="the device")
-    token: str | None = member(default=None, doc="of the user, for the host to check (D-28)")
+    token: str | None = member(default=None, secret=True, doc="of the user, for the host to check (D-28)")
     config: ClientConfig = member(default=ClientConfig(), doc="what the client wants and can do")
 
 

@@ -87,7 +87,7 @@ class HttpServerChannel(ServerChannel):
     body and `END`. `Close` in its output means: break the connection off.
 
     Args:
-        sessions: the same for all requests of a server.
+        sessions: the same for all requests of this kind.
         kw: see `ServerChannel`.
     """
 
@@ -99,6 +99,7 @@ class HttpServerChannel(ServerChannel):
         super().__init__(**kw)
         self.head: RequestHead | None = None
         """Of the request."""
+        sessions.serve(type(self).__name__)
         self._sessions = sessions
         self._complete_request = False
         self._body_bytes = 0
@@ -376,8 +377,10 @@ class HttpServerChannel(ServerChannel):
             self._enter(session)
         elif snapshot is None:
             self._enter(Session(session_id=need.session_id, key=need.key, device_id=need.device_id))
+        elif (session_id := self._make_id()) != need.session_id:
+            self._ask_for_session(session_id)  # theirs it is not: never joined, but replaced
         else:
-            self._ask_for_session(self._make_id())  # theirs it is not: never joined, but replaced
+            self._enter(Session(session_id=session_id, key=need.key, device_id=need.device_id))
 
     # -------------------------------------------------------- what the client does
 

@@ -32,6 +32,7 @@ class Limits:
         header_bytes: the headers of an HTTP message and its address, in bytes.
         header_value_bytes: one header's value, or the address, in bytes.
         body_bytes: the body of an HTTP message, in bytes.
+        webhook_bytes: the body of a request of Alexa, Google Assistant or Twilio, in bytes.
     """
 
     message_bytes: int = attrs.field(default=1024 * 1024, validator=_positive)
@@ -44,6 +45,7 @@ class Limits:
     header_bytes: int = attrs.field(default=16 * 1024, validator=_positive)
     header_value_bytes: int = attrs.field(default=4 * 1024, validator=_positive)
     body_bytes: int = attrs.field(default=32 * 1024 * 1024, validator=_positive)
+    webhook_bytes: int = attrs.field(default=128 * 1024, validator=_positive)
 
 
 DEFAULT_LIMITS = Limits()

@@ -118,6 +118,7 @@ class Member:
         default: the value when it is absent or null (a fresh one for a map); None for a required member.
         aliases: other names that a decoder accepts; of all names the last one in the object wins (D-03).
         inside: a member of the object ``inside[0]`` that counts too, as its ``inside[1]``.
+        secret: it is not shown, so that it does not get into logs.
         doc: one line for the reference, with units.
     """
 
@@ -128,6 +129,7 @@ class Member:
     default: Any = None
     aliases: tuple[str, ...] = ()
     inside: tuple[str, str] | None = None
+    secret: bool = False
     doc: str = ""
 
 
@@ -138,6 +140,7 @@ def member(
     aliases: tuple[str, ...] = ...,
     inside: tuple[str, str] | None = ...,
     choices: tuple[Any, ...] = ...,
+    secret: bool = ...,
     doc: str = ...,
 ) -> Any: ...
 @overload
@@ -148,6 +151,7 @@ def member(
     aliases: tuple[str, ...] = ...,
     inside: tuple[str, str] | None = ...,
     choices: tuple[Any, ...] = ...,
+    secret: bool = ...,
     doc: str = ...,
 ) -> T: ...
 @overload
@@ -158,6 +162,7 @@ def member(
     aliases: tuple[str, ...] = ...,
     inside: tuple[str, str] | None = ...,
     choices: tuple[Any, ...] = ...,
+    secret: bool = ...,
     doc: str = ...,
 ) -> T: ...
 def member(
@@ -168,12 +173,14 @@ def member(
     aliases: tuple[str, ...] = (),
     inside: tuple[str, str] | None = None,
     choices: tuple[Any, ...] = (),
+    secret: bool = False,
     doc: str = "",
 ) -> Any:
     """Declare a member; see `Member` for the arguments. Without `default` and `factory` it is required."""
+    metadata = {"wire": wire, "aliases": aliases, "inside": inside, "choices": choices, "doc": doc}
     return attrs.field(
         default=attrs.Factory(factory) if factory is not None else default,
-        metadata={"wire": wire, "aliases": aliases, "inside": inside, "choices": choices, "doc": doc},
+        metadata={**metadata, "secret": secret},
     )
 
 
@@ -198,7 +205,7 @@ class Value:
         for each in members(type(self)):
             value = getattr(self, each.name)
             if each.required or value != each.default:
-                parts.append(f"{each.name}={_shown(value)}")
+                parts.append(f"{each.name}={'<hidden>' if each.secret and value else _shown(value)}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
@@ -241,6 +248,7 @@ def _member(field: "attrs.Attribute[Any]") -> Member:
         default=None if required else default,
         aliases=field.metadata.get("aliases", ()),
         inside=field.metadata.get("inside"),
+        secret=field.metadata.get("secret", False),
         doc=field.metadata.get("doc", ""),
     )
 

@@ -313,6 +313,8 @@ class ServerChannel(Channel):
     LIVE: ClassVar[bool] = True
     """Audio comes as it is spoken, and cannot be made to wait."""
     RULES: ClassVar[Rules] = Rules(SERVER, SERVER_AUDIO, SERVER_DEADLINES)
+    KIND: ClassVar[str] = ""
+    """What a store puts before the ids of its sessions; ids that clients propose have no colon in them."""
     FIRST: ClassVar[tuple[str, ...]] = ("receive_data(RequestHead)",)
     DUPLEX_RULES: ClassVar[Rules] = Rules(SERVER, SERVER_DUPLEX_AUDIO, SERVER_DEADLINES)
 
@@ -511,9 +513,7 @@ class ServerChannel(Channel):
             case SessionEndEvent():
                 self._on_session_end(what, event)
             case InitEvent():
-                self._advance(what)
-                self._question = event
-                self._tell(event)
+                self._on_init(what, event)
             case _:
                 self._advance(what)
                 self._tell(event)
@@ -525,6 +525,16 @@ class ServerChannel(Channel):
             self._tell(event)
         else:
             self.dropped += 1
+
+    def _on_init(self, what: str, event: InitEvent) -> None:
+        try:
+            check_key(event.key)
+        except RemoteProtocolError as error:
+            self._fault(error)
+        else:
+            self._advance(what)
+            self._question = event
+            self._tell(event)
 
     def _on_input(self, what: str, said: Input, request: Request | None) -> None:
         self._cut("input")
@@ -883,6 +893,20 @@ class ServerChannel(Channel):
         """The mode of a stream is settled when it opens (D-62)."""
         duplex = self._stream_config().stt_mode is SttMode.DUPLEX
         self._rules = self.DUPLEX_RULES if duplex else self.RULES
+
+
+RESERVED = "alexa:"
+"""How keys begin that are Alexa's: a host can rely on who has sent them."""
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that only Alexa may have.
+
+    Raises:
+        RemoteProtocolError: it is one.
+    """
+    if key.lower().startswith(RESERVED):
+        raise RemoteProtocolError(f"keys that begin with {RESERVED} are Alexa's", path="key")
 
 
 def _merged(request: Request) -> Input:

@@ -223,12 +223,24 @@ class Sessions:
         self.keep_for = keep_for
         self.most = most
         self.most_waiting = most_waiting
+        self.kind: str | None = None
+        """Of the channel whose sessions they are; the first machine that is given them decides."""
         self.waiting = 0
         """GETs that wait for their PUT."""
         self._clock = clock
         self._kept: OrderedDict[str, tuple[Session, float]] = OrderedDict()
         self._under_way: dict[Who, Rendezvous[Any]] = {}
         self._owners: dict[str, tuple[str, str]] = {}  # of the sessions that are under way
+
+    def serve(self, kind: str) -> None:
+        """These are sessions of that kind of channel, and of no other: nobody is to join one from elsewhere.
+
+        Raises:
+            ValueError: they are those of another one.
+        """
+        if self.kind not in (None, kind):
+            raise ValueError(f"the sessions are those of {self.kind}: give {kind} its own")
+        self.kind = kind
 
     def __len__(self) -> int:
         """How many sessions are remembered."""
@@ -251,7 +263,7 @@ class Sessions:
             proposed: the id that the client names, when it may be taken; taken when it is new.
             key: of the application that asks.
             device_id: of the device that asks.
-            make_id: makes an id when the proposed one cannot be taken.
+            make_id: makes an id when the proposed one cannot be taken; a new one, or always the same.
             begins_anew: whether a session of theirs begins anew, under the same id.
         """
         session_id = proposed
@@ -265,7 +277,10 @@ class Sessions:
                     return Session(session_id=session_id, key=key, device_id=device_id)
                 if not kept.ended:
                     return kept
-        return Session(session_id=make_id(), key=key, device_id=device_id)
+        session_id = make_id()
+        return self.find(session_id, key, device_id) or Session(
+            session_id=session_id, key=key, device_id=device_id
+        )
 
     def find(self, session_id: str, key: str, device_id: str) -> Session | None:
         """The session of that id when it is theirs and goes on."""

@@ -209,7 +209,9 @@ class Request(Value):
 
     app_key: str = member(aliases=("key",), doc="the application")
     device_id: str = member(aliases=("sender",), doc="the device")
-    token: str | None = member(default=None, doc="of the user; the library compares it with nothing (D-61)")
+    token: str | None = member(
+        default=None, secret=True, doc="of the user; the library compares it with nothing (D-61)"
+    )
     session_id: str = member(doc="the session the client believes in (D-04)")
     initiation_id: str | None = member(default=None, doc="of an outbound call")
     input: Input = member(doc="what the user says")

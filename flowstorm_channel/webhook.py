@@ -8,7 +8,8 @@ answered, in the four hooks of `WebhookServer`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowstorm_channel.answers import Unsent
@@ -31,7 +32,7 @@ from flowstorm_channel.events import (
 )
 from flowstorm_channel.http import HttpServerChannel
 from flowstorm_channel.server import ServerOptions, Turn
-from flowstorm_channel.sessions import Session, Sessions
+from flowstorm_channel.sessions import Session, Sessions, adopted
 from flowstorm_channel.states import Audio, AudioTable, Deadline, State, Table
 from flowstorm_channel.values import Input, Response, ResponseItem
 from flowstorm_channel.wire import RequestHead
@@ -39,7 +40,7 @@ from flowstorm_channel.wire import RequestHead
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["WEBHOOK", "WEBHOOK_AUDIO", "WEBHOOK_DEADLINES", "WebhookServer", "json_of"]
+__all__ = ["WEBHOOK", "WEBHOOK_AUDIO", "WEBHOOK_DEADLINES", "WebhookServer", "check_text", "json_of"]
 
 
 # ------------------------------------------------------------ what is legal when
@@ -81,8 +82,8 @@ WEBHOOK_DEADLINES: tuple[Deadline, ...] = (
     Deadline(
         name="body",
         states=frozenset({State.OPEN}),
-        starts=("opened", "received"),
-        then="408: the platform neither sends nor ends its body",
+        starts=("opened",),
+        then="408: the whole request has not come, and the platform would not wait any longer",
     ),
     Deadline(
         name="second_put",
@@ -113,19 +114,25 @@ class WebhookServer(HttpServerChannel):
     """The server end of one request of a platform.
 
     Args:
-        sessions: the same for all requests of a server.
+        sessions: the same for all requests of a platform.
+        now: gives the time, with its zone.
         kw: see `ServerChannel`.
+
+    Raises:
+        ValueError: the time has no zone.
     """
 
     RULES: ClassVar[Rules] = Rules(WEBHOOK, WEBHOOK_AUDIO, WEBHOOK_DEADLINES)
     UNVERIFIED: ClassVar[int] = 403
     """The status for a request that the platform cannot be shown to have sent."""
 
-    def __init__(self, sessions: Sessions, **kw: Unpack[ServerOptions]) -> None:
+    def __init__(self, sessions: Sessions, now: Callable[[], datetime], **kw: Unpack[ServerOptions]) -> None:
         super().__init__(sessions, **kw)
+        if now().utcoffset() is None:
+            raise ValueError("now must give the time with its zone")
+        self._now = now
         self._codec = JsonCodec(self.limits)
         self._pieces: list[bytes] = []
-        self._body = b""
         self._opened_at = 0.0
         self._said: Input | None = None
         self._user_left = False
@@ -133,22 +140,34 @@ class WebhookServer(HttpServerChannel):
     # -------------------------------------------------------- for the platforms: hooks
 
     @abstractmethod
-    def _verify(self, body: bytes) -> Need | None:
-        """Make sure that the platform has sent the request.
-
-        Returns:
-            What the host has to fetch for that; None: it is verified.
+    def _lacks(self) -> Need | None:
+        """What the host has to fetch, once, before the request can be verified: told by the head alone.
 
         Raises:
-            SignatureError: it is not.
+            SignatureError: nothing could ever verify it.
+        """
+
+    def _verify_head(self) -> None:
+        """Make sure of what can be told by the head alone, so that no stranger's body is kept.
+
+        Raises:
+            SignatureError: the platform has not sent it.
         """
 
     @abstractmethod
-    def _learn(self, need: Need, value: bytes | None) -> None:
+    def _learn(self, need: Need, value: bytes) -> None:
         """Take what was fetched.
 
         Raises:
             SignatureError: it is of no use.
+        """
+
+    @abstractmethod
+    def _verify(self, body: bytes) -> None:
+        """Make sure that the platform has sent the request.
+
+        Raises:
+            SignatureError: it cannot be shown that it has.
         """
 
     @abstractmethod
@@ -174,8 +193,8 @@ class WebhookServer(HttpServerChannel):
 
     def ready(self) -> None:
         super().ready()
-        if self._said is not None:
-            self._decoded.append(InputEvent(input=self._said))
+        assert self._said is not None
+        self._decoded.append(InputEvent(input=self._said))
         self._notify()
 
     def rename_session(self, session_id: str) -> None:  # noqa: ARG002
@@ -195,6 +214,16 @@ class WebhookServer(HttpServerChannel):
             return
         if declared.isdecimal() and int(declared[:18]) > self._most:
             self._fault(self._too_long())  # told before it is sent
+            return
+        try:
+            need = self._lacks()
+        except SignatureError as error:
+            self._mistrust(error)
+        else:
+            if need is not None:
+                self._ask(need)
+            else:
+                self._meet()
 
     def _read_body(self, piece: bytes) -> None:
         if self._body_bytes > self._most:
@@ -205,24 +234,16 @@ class WebhookServer(HttpServerChannel):
 
     @property
     def _most(self) -> int:
-        return min(self.limits.message_bytes, self.limits.body_bytes)
+        return min(self.limits.webhook_bytes, self.limits.message_bytes, self.limits.body_bytes)
 
     def _too_long(self) -> LimitExceeded:
         return LimitExceeded(f"a body of more than {self._most} bytes")
 
     def _read_end(self) -> None:
-        self._body = b"".join(self._pieces)
+        body = b"".join(self._pieces)
         self._pieces.clear()
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Verify the request; understand it once that is done."""
         try:
-            need = self._verify(self._body)
-            if need is not None:
-                self._ask(need)
-                return
-            body, self._body = self._body, b""
+            self._verify(body)
             understood = self._understand(self._codec.decode_tree(body))
         except SignatureError as error:
             self._mistrust(error)
@@ -233,19 +254,40 @@ class WebhookServer(HttpServerChannel):
                 self._last = understood
                 self._conclude()
             else:
-                self._question, self._said = understood
-                self._tell(understood[0])
+                init, self._said = understood
+                self._question = init
+                self._name_substitute(init)
+                self._tell(init)
+
+    def _name_substitute(self, init: InitEvent) -> None:
+        """Where a conversation goes on whose id is somebody else's, or whose session cannot be read.
+
+        It is found again there: the platform names the same id in every request.
+        """
+        named = self._proposed_session
+        if named is not None:
+            substitute = adopted("\n".join((named, init.key, init.device_id)))
+            self._make_id = lambda: substitute
 
     def _provided(self, need: Need, value: bytes | None) -> None:
         if isinstance(need, (SessionNeed, StoreNeed)):
             super()._provided(need, value)
             return
         try:
-            self._learn(need, value)
+            # When nothing could be fetched, what is there may still do.
+            if value is not None:
+                self._learn(need, value)
         except SignatureError as error:
             self._mistrust(error)
         else:
-            self._go_on()
+            self._meet()
+
+    def _meet(self) -> None:
+        """All that is needed to verify the head is here."""
+        try:
+            self._verify_head()
+        except SignatureError as error:
+            self._mistrust(error)
 
     def _mistrust(self, error: SignatureError) -> None:
         # Who tries to get in is not told what was wrong; the host is.
@@ -274,18 +316,12 @@ class WebhookServer(HttpServerChannel):
         return session.ended
 
     def _encode(self, event: Event) -> bytes:
-        match event:
-            case ResponseEvent():
-                tree, unsent = self._compose(event.response)
-                for each in unsent:
-                    self._tell(UnsentEvent(number=self._turns, part=each.part, reason=each.reason))
-            case ErrorEvent():
-                tree, _ = self._compose(Response(items=(ResponseItem(text=event.text),), session_ended=True))
-            case _:
-                raise LocalProtocolError(
-                    f"{type(self).__name__} cannot say {type(event).__name__}",
-                    legal=("ResponseEvent", "ErrorEvent"),
-                )
+        if isinstance(event, ErrorEvent):
+            return json_of(self._compose(_apology(event.text))[0])
+        assert isinstance(event, ResponseEvent)  # the table lets nothing else through
+        tree, unsent = self._compose(event.response)
+        for each in unsent:
+            self._tell(UnsentEvent(number=self._turns, part=each.part, reason=each.reason))
         return json_of(tree)
 
     def _write(self, event: Event, turn: object = None) -> None:
@@ -297,6 +333,8 @@ class WebhookServer(HttpServerChannel):
     # -------------------------------------------------------- time
 
     def _limit(self, name: str) -> float | None:
+        if name == "body":
+            return self._patience()
         if name != "answer":
             return super()._limit(name)
         patience = self._patience()
@@ -312,6 +350,23 @@ class WebhookServer(HttpServerChannel):
             self._conclude()
         else:
             super()._timed_out(name)
+
+
+def _apology(text: str) -> Response:
+    return Response(items=(ResponseItem(text=text),), session_ended=True)
+
+
+def check_text(name: str, text: str | None) -> None:
+    """Refuse what could not be sent, of what a host says once for all.
+
+    Raises:
+        ValueError: it holds what is no character.
+    """
+    if text is not None and not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{name} holds a lone surrogate") from None
 
 
 def json_of(tree: Mapping[str, Any]) -> bytes:

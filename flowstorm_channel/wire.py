@@ -6,6 +6,7 @@ text and binary message, then a `Close`. An HTTP exchange is a head, `bytes`, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from enum import Enum, IntEnum
 from typing import Final, Literal
@@ -15,6 +16,27 @@ import attrs
 __all__ = ["END", "Close", "CloseCode", "End", "Message", "RequestHead", "ResponseHead"]
 
 Headers = tuple[tuple[str, str], ...]
+
+
+_SECRET_HEADERS = frozenset(
+    (
+        *("authorization", "cookie", "set-cookie", "google-assistant-signature"),
+        *("signature", "signature-256", "x-twilio-signature"),
+    )
+)
+_SECRET_PARAMETER = re.compile(r"(?<=[?&]token=)[^&#]+", re.IGNORECASE)
+
+
+def _without_secrets(headers: Headers) -> str:
+    """Headers as they may stand in a log."""
+    shown = [
+        (name, "<hidden>") if name.lower() in _SECRET_HEADERS else (name, value) for name, value in headers
+    ]
+    return repr(tuple(shown))
+
+
+def _shown_address(url: str) -> str:
+    return repr(_SECRET_PARAMETER.sub("<hidden>", url))
 
 
 def _headers(pairs: Iterable[tuple[str, str]]) -> Headers:
@@ -48,8 +70,8 @@ class RequestHead(_Head):
     """
 
     method: str = "GET"
-    url: str
-    headers: Headers = attrs.field(default=(), converter=_headers)
+    url: str = attrs.field(repr=_shown_address)
+    headers: Headers = attrs.field(default=(), converter=_headers, repr=_without_secrets)
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +84,7 @@ class ResponseHead(_Head):
     """
 
     status: int
-    headers: Headers = attrs.field(default=(), converter=_headers)
+    headers: Headers = attrs.field(default=(), converter=_headers, repr=_without_secrets)
 
 
 class End(Enum):

@@ -256,7 +256,7 @@ def test_a_request_of_amazons_library_says_the_same_here(theirs):
     assert ours.locale == theirs.request.locale
     state = part(theirs, "context", "system")
     users = [part(state, "user", "user_id"), part(theirs, "session", "user", "user_id"), ""]
-    assert ours.user_id == next(each for each in users if each is not None and (each or each is users[-1]))
+    assert ours.user_id == next(filter(None, users), "")
     skills = [part(state, "application", "application_id")]
     skills += [part(theirs, "session", "application", "application_id"), ""]
     assert ours.application_id == next(filter(None, skills), "")

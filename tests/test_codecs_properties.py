@@ -39,6 +39,7 @@ SMALL = Limits(
     log_entries=2,
     queued_bytes=1000,
     header_bytes=1000,
+    webhook_bytes=1000,
     header_value_bytes=100,
     body_bytes=1000,
 )

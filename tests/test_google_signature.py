@@ -124,12 +124,11 @@ GOOD: dict[str, str] = {
     "other key": token(CLAIMS, {**HEADER, "kid": "key 2"}, "other"),
     "no type": token(CLAIMS, without(HEADER, "typ")),
     "several audiences": claiming(aud=["somebody", PROJECT]),
-    "no begin": token(without(CLAIMS, "nbf")),
     "fractions of seconds": claiming(iat=SECONDS - 0.5, exp=SECONDS + 0.5, nbf=SECONDS - 0.5),
     "the longest time": claiming(iat=SECONDS, exp=SECONDS + DAY),
     "clock behind": claiming(iat=SECONDS + 300, nbf=SECONDS + 300),
     "clock ahead": claiming(exp=SECONDS - 300, iat=SECONDS - HOUR),
-    "more claims": claiming(sub="1", email="ann@example.com", azp="x"),
+    "more claims": claiming(nonce="1"),
 }
 
 
@@ -164,6 +163,13 @@ HEAD, PAYLOAD, SIGNATURE = token().split(".")
 NOT_BY_KEY = "the signature of the token is not by the key that it names"
 
 BAD: dict[str, tuple[str, str]] = {
+    "no begin": (token(without(CLAIMS, "nbf")), "nbf: missing"),
+    "no name": (token(without(CLAIMS, "jti")), "jti: missing"),
+    "name by number": (claiming(jti=1), "jti: missing"),
+    # Anybody can have such a token made for our project: it is signed with the same key, by the same issuer.
+    "of a user": (claiming(sub="1", azp="client", email="ann@example.com"), "azp: the token says who"),
+    "of a program": (claiming(sub="1"), "sub: the token says who somebody is, not that the Assistant asks"),
+    "asked for": (claiming(target_audience=PROJECT), "target_audience: the token says who"),
     "empty": ("", "not a signed token: 1 parts, not 3"),
     "two parts": (f"{HEAD}.{PAYLOAD}", "not a signed token: 2 parts, not 3"),
     "four parts": (f"{token()}.{SIGNATURE}", "not a signed token: 4 parts, not 3"),
@@ -558,7 +564,7 @@ HEADERS = st.fixed_dictionaries(
 def test_google_auth_agrees(
     claims: dict[str, Any], header: dict[str, Any], by: str, audience: list[str]
 ) -> None:
-    claims = {**without(CLAIMS, "nbf"), **claims}
+    claims = {**CLAIMS, **claims}
     text = token(claims, {**HEADER, **header}, by)
     agreed = google_believes(text, audience)
     if agreed and not 0 <= claims["exp"] - claims["iat"] <= DAY:
@@ -576,6 +582,8 @@ STRICTER = {
     # It takes any key for a token that names none, and knows neither nbf nor crit nor how long is too long.
     *("too long", "extension", "no key named", "empty key", "begin null", "not yet"),
     *("good for too long", "good for ever", "ends before it begins"),
+    # And it is made for the tokens of users and programs.
+    *("no begin", "no name", "name by number", "of a user", "of a program", "asked for"),
 }
 
 
@@ -666,10 +674,10 @@ def test_damaged_certificates_are_refused_by_nothing_else(data: st.DataObject) -
 @pytest.mark.parametrize("version", [2, 3])
 def test_what_the_signer_signs_is_believed(version: Literal[2, 3]) -> None:
     signer = GoogleSigner("my-project")
-    text = token_of(head(*signer.headers(version, NOW, sub="1", jti=None)), version)
+    text = token_of(head(*signer.headers(version, NOW, nonce="1", jti="x")), version)
     claims = keys(signer.document).check(text, audience=["my-project"], now=NOW)
-    assert claims["sub"] == "1"
-    assert "jti" not in claims
+    assert claims["nonce"] == "1"
+    assert claims["jti"] == "x"
     with pytest.raises(SignatureError, match="aud"):
         keys(signer.document).check(text, audience=["another"], now=NOW)
 

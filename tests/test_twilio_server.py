@@ -2026,6 +2026,24 @@ def test_a_walk(seed: int) -> None:
 # ------------------------------------------------------------ the caller of the tests
 
 
+def test_time_passes_in_a_call_from_one_deadline_to_the_next() -> None:
+    turns: list[tuple[str, float]] = []
+
+    def dialogue(turn: Turn) -> None:
+        turns.append((turn.text, turn.channel._clock()))
+        turn.say(SECOND)
+        turn.finish()
+
+    call = phone_call(dialogue)
+    call.advance(13)
+    assert turns == [("#intro", 100.0), ("#silence", 106.0), ("#silence", 112.0)]
+    assert call.clock.now == 113.0
+    assert [line(each) for each in call.sent] == [
+        *("101", "media 8000", "mark turn-1", "clear", "media 8000", "mark turn-2"),
+        *("clear", "media 8000", "mark turn-3"),
+    ]
+
+
 def test_what_the_caller_says_comes_in_frames_of_20_ms() -> None:
     call = phone_call(lambda _: None)
     call.advance(0.5)
@@ -2092,6 +2110,63 @@ def test_a_clear_stops_what_is_played_and_returns_the_marks() -> None:
     assert peer.heard == b"\x01" * 4000
 
 
+@pytest.mark.parametrize(
+    ("look", "before", "after"),
+    [
+        (lambda peer: peer.playing, True, False),
+        (lambda peer: peer.marks, ("a",), ()),
+        (lambda peer: peer.speaking, True, False),
+        (lambda peer: len(peer.heard), 4000, 8000),
+        (lambda peer: len(peer.sounds), 1, 1),
+    ],
+    ids=["playing", "marks", "speaking", "heard", "sounds"],
+)
+def test_what_a_test_looks_at_is_of_now(
+    look: Callable[[TwilioPeer], object], before: object, after: object
+) -> None:
+    clock = ManualClock()
+    peer = picked_up(clock)
+    give(peer, media_out(SECOND), mark_out("a"))
+    peer.speak(SECOND)
+    clock.advance(0.5)
+    assert look(peer) == before
+    clock.advance(0.5)
+    assert look(peer) == after
+
+
+@pytest.mark.parametrize("act", ["press", "hang up", "clear", "mark"])
+def test_what_was_due_before_comes_before(act: str) -> None:
+    clock = ManualClock()
+    peer = picked_up(clock)
+    give(peer, media_out(b"\x01" * 160), mark_out("a"), media_out(SECOND))
+    peer.speak(b"\x01" * 480)
+    clock.advance(0.04)
+    match act:
+        case "press":
+            peer.press("1")
+        case "hang up":
+            peer.hang_up()
+        case "clear":
+            give(peer, mark_out("b"), clear_out())
+        case "mark":
+            give(peer, clear_out(), mark_out("b"))
+    expected = {"press": ["dtmf"], "hang up": ["stop", "Close 1000"], "clear": ["mark b"], "mark": ["mark b"]}
+    assert frames_of(peer) == ["mark a", "media 160", "media 160", *expected[act]]
+
+
+@pytest.mark.parametrize("end", [Close(1000, ""), None], ids=str)
+def test_when_the_server_ends_the_call_nothing_more_is_said(end: Close | None) -> None:
+    clock = ManualClock()
+    peer = picked_up(clock)
+    give(peer, media_out(SECOND), mark_out("a"))
+    peer.speak(SECOND)
+    clock.advance(0.02)
+    peer.receive_eof() if end is None else peer.receive_data(end)
+    assert (peer.closed, peer.up, peer.playing, peer.marks, peer.speaking) == (end, False, False, (), False)
+    clock.advance(1)
+    assert (frames_of(peer), len(peer.heard)) == (["media 160"], 160)
+
+
 def test_what_is_more_than_ten_minutes_is_thrown_away_with_a_warning() -> None:
     clock = ManualClock()
     peer = picked_up(clock)
@@ -2113,14 +2188,15 @@ def test_what_is_on_its_way_when_the_call_ends_is_nothing() -> None:
             call()
 
 
-def test_a_server_that_goes_away() -> None:
-    clock = ManualClock()
-    peer = picked_up(clock)
-    give(peer, media_out(SECOND))
-    clock.advance(0.5)
-    peer.receive_eof()
-    clock.advance(1)
-    assert (peer.up, len(peer.heard), peer.next_deadline()) == (False, 4000, None)
+def test_after_a_refusal_nothing_is_looked_at() -> None:
+    peer = caller(ManualClock())
+    peer.receive_data(ResponseHead(status=403))
+    peer.receive_data("never looked at")
+    assert (peer.refused, peer.up, [type(each) for each in peer.data_to_send()]) == (
+        403,
+        False,
+        [RequestHead],
+    )
 
 
 def test_there_are_sixteen_keys() -> None:

@@ -84,7 +84,9 @@ class User(Value):
     """The account of the user."""
 
     user_id: str = member(default="", doc="of the account, for this skill")
-    access_token: str | None = member(default=None, doc="of the linked account, when there is one")
+    access_token: str | None = member(
+        default=None, secret=True, doc="of the linked account, when there is one"
+    )
 
 
 @wire_class
@@ -111,7 +113,9 @@ class Person(Value):
     """Who speaks, when Alexa recognises the voice."""
 
     person_id: str = member(default="", doc="of the person, for this skill")
-    access_token: str | None = member(default=None, doc="of the linked account, when there is one")
+    access_token: str | None = member(
+        default=None, secret=True, doc="of the linked account, when there is one"
+    )
 
 
 @wire_class
@@ -123,7 +127,7 @@ class System(Value):
     device: Device = member(default=Device(), doc="the device")
     person: Person | None = member(default=None, doc="who speaks")
     api_endpoint: str = member(default="", doc="where Alexa's services for skills are")
-    api_access_token: str | None = member(default=None, doc="what opens them, for this request")
+    api_access_token: str | None = member(default=None, secret=True, doc="what opens them, for this request")
 
 
 @wire_class

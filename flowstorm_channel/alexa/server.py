@@ -28,7 +28,7 @@ from flowstorm_channel.events import (
 from flowstorm_channel.server import ServerOptions
 from flowstorm_channel.sessions import Session, Sessions, adopted
 from flowstorm_channel.values import ClientConfig, Input, Response
-from flowstorm_channel.webhook import WebhookServer, json_of
+from flowstorm_channel.webhook import WebhookServer, check_text, json_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -76,9 +76,11 @@ class AlexaServer(WebhookServer):
 
     Raises:
         TypeError: `skill_ids` is one, not several.
+        ValueError: the time has no zone, or a text could not be sent.
     """
 
     UNVERIFIED: ClassVar[int] = 400
+    KIND: ClassVar[str] = "alexa:"
 
     def __init__(
         self,
@@ -97,7 +99,10 @@ class AlexaServer(WebhookServer):
     ) -> None:
         if isinstance(skill_ids, str):
             raise TypeError("skill_ids are several: a list, or a set")
-        super().__init__(Sessions() if sessions is None else sessions, **kw)
+        super().__init__(Sessions() if sessions is None else sessions, now, **kw)
+        check_text("base_url", base_url)
+        check_text("title", title)
+        check_text("reprompt", reprompt)
         self.request: AlexaRequest | None = None
         """What Alexa has sent; None until it is verified and understood."""
         self.attributes: dict[str, Any] = {}
@@ -107,7 +112,7 @@ class AlexaServer(WebhookServer):
         self._travels = sessions is None
         self._skill_ids = skill_ids
         self._certificates = certificates
-        self._now = now
+        self._signature: AlexaSignature | None = None
         self._intents = intents
         self._device_id = device_id
         self._base_url = base_url
@@ -119,22 +124,23 @@ class AlexaServer(WebhookServer):
 
     # -------------------------------------------------------- who sends it
 
-    def _verify(self, body: bytes) -> Need | None:
+    def _lacks(self) -> Need | None:
         if self._certificates is None:
             return None
         assert self.head is not None
-        signature = AlexaSignature.read(self.head)
-        if not self._certificates.knows(signature.url):
-            return CertificateNeed(url=signature.url)
-        self._certificates.check(signature, body, self._now())
-        return None
+        self._signature = AlexaSignature.read(self.head)
+        known = self._certificates.knows(self._signature.url)
+        return None if known else CertificateNeed(url=self._signature.url)
 
-    def _learn(self, need: Need, value: bytes | None) -> None:
+    def _learn(self, need: Need, value: bytes) -> None:
         assert isinstance(need, CertificateNeed)
         assert self._certificates is not None
-        if value is None:
-            raise SignatureError("the certificates cannot be had")
         self._certificates.add(need.url, value, self._now())
+
+    def _verify(self, body: bytes) -> None:
+        if self._certificates is not None:
+            assert self._signature is not None  # without one nothing gets as far as here
+            self._certificates.check(self._signature, body, self._now())
 
     # -------------------------------------------------------- what it says
 

@@ -124,6 +124,8 @@ def _answered(chosen: argparse.Namespace, port: int) -> dict[str, Any]:
         found["google"] = GoogleAssistant(
             project_ids=chosen.google or (), allow_unsigned="google" in unsigned
         )
+    if chosen.twilio and "twilio" not in unsigned and not os.environ.get("TWILIO_AUTH_TOKEN"):
+        raise ValueError("--twilio needs the token of your account in TWILIO_AUTH_TOKEN")
     if chosen.twilio or "twilio" in unsigned:
         found["twilio"] = Twilio(
             auth_token=os.environ.get("TWILIO_AUTH_TOKEN"),
@@ -134,9 +136,9 @@ def _answered(chosen: argparse.Namespace, port: int) -> dict[str, Any]:
 
 
 def _platforms(text: str) -> frozenset[str]:
-    named = frozenset(text.split(","))
+    named = frozenset(each.strip() for each in text.split(","))
     if not named <= {"alexa", "google", "twilio"}:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not of alexa, google, twilio")
     return named
 
 

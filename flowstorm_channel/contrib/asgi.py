@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flowstorm_channel.channel import DEFAULT_TIMEOUTS, Timeouts
 from flowstorm_channel.contrib.asyncio import Answer, Driver, Host, HostFunctions, Transport
+from flowstorm_channel.contrib.fetch import Fetcher
 from flowstorm_channel.contrib.platforms import Alexa, GoogleAssistant, Twilio
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.server import ServerChannel, Turn
@@ -96,14 +97,16 @@ class ChannelApp:
         **functions: Unpack[HostFunctions],
     ) -> None:
         self.host = Host(dialogue=dialogue, **functions)
+        self.host.fetch = Fetcher(self.host.fetch)
         self._settings: dict[str, Any] = {
             "limits": limits,
             "timeouts": timeouts,
             "queue_inputs": queue_inputs,
         }
-        self.sessions = Sessions(stored=self.host.store is not None, keep_for=keep_sessions_for)
+        make_sessions = partial(Sessions, stored=self.host.store is not None, keep_for=keep_sessions_for)
+        self.sessions = make_sessions()
         """Those of V2, when no store keeps them, and the requests that are under way."""
-        self._webhooks = {ALEXA_PATH: alexa, GOOGLE_PATH: google}
+        self._webhooks = {ALEXA_PATH: (alexa, make_sessions()), GOOGLE_PATH: (google, make_sessions())}
         self._twilio = twilio
         self._drivers: set[Driver] = set()
 
@@ -138,13 +141,20 @@ class ChannelApp:
     async def _serve_platform(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = _path(scope)
         transport = _Request(scope, receive, send)
-        webhook = self._webhooks.get(path)
+        webhook, sessions = self._webhooks.get(path, (None, self.sessions))
         if webhook is not None:
-            await self._drive(webhook.channel(self.sessions, **self._settings), transport)
+            await self._drive(webhook.channel(sessions, **self._settings), transport)
         elif path == CALL_PATH and self._twilio is not None:
-            with suppress(asyncio.TimeoutError):
-                answer = _call(transport, self._twilio, self._settings["limits"])
-                await asyncio.wait_for(answer, self._settings["timeouts"].body)
+            reading = _read_whole(transport, self._settings["limits"])
+            try:
+                request = await asyncio.wait_for(reading, self._settings["timeouts"].body)
+            except asyncio.TimeoutError:
+                await _answer(send, 408, "the body of the request does not go on")
+            else:
+                if request is not None:
+                    head, text = self._twilio.answer(*request, self._settings["limits"])
+                    for message in (head, text, END):
+                        await transport.send(message)
         else:
             await _answer(send, 503, f"not configured: ChannelApp(dialogue, {_HOW[path]})")
 
@@ -288,17 +298,18 @@ def _path(scope: Scope) -> str:
     return path.rstrip("/")
 
 
-async def _call(transport: Transport, twilio: Twilio, limits: Limits) -> None:
-    """Tell Twilio what to do with a call."""
+async def _read_whole(transport: Transport, limits: Limits) -> tuple[RequestHead, bytes] | None:
+    """A request with its body, or as much of it as shows that it is too long; None: the client has gone."""
     head = await transport.receive()
     body = bytearray()
-    while isinstance(piece := await transport.receive(), bytes) and len(body) <= limits.message_bytes:
+    if not isinstance(head, RequestHead):
+        return None
+    declared = head.header("Content-Length") or ""
+    if declared.isdecimal() and int(declared[:18]) > limits.webhook_bytes:
+        return head, bytes(limits.webhook_bytes + 1)
+    while isinstance(piece := await transport.receive(), bytes) and len(body) <= limits.webhook_bytes:
         body += piece
-    if not isinstance(head, RequestHead) or piece is None:
-        return  # the client has gone
-    answer, text = twilio.answer(head, bytes(body), limits)
-    for message in (answer, text, END):
-        await transport.send(message)
+    return None if piece is None else (head, bytes(body))
 
 
 async def _live(receive: Receive, send: Send) -> None:
@@ -311,6 +322,8 @@ async def _live(receive: Receive, send: Send) -> None:
 
 async def _answer(send: Send, status: int, text: str) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+    if status == 408:
+        headers.append((b"connection", b"close"))
     if status == 426:
         headers += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypedDict
 
 import attrs
 
-from flowstorm_channel.contrib.fetch import fetch
+from flowstorm_channel.contrib.fetch import Fetch, fetch
 from flowstorm_channel.contrib.stores import Hold, Store
 from flowstorm_channel.errors import LocalProtocolError, TooLateError
 from flowstorm_channel.events import (
@@ -95,7 +95,8 @@ class Sound:
         self._blocks: deque[bytes] = deque()
         self._held = 0
         self._more = asyncio.Event()
-        self._ended = False
+        self.ended = False
+        """Whether no more will come."""
 
     @property
     def config(self) -> ClientConfig:
@@ -133,7 +134,7 @@ class Sound:
 
     def end(self) -> None:
         """No more will come; the driver says so."""
-        self._ended = True
+        self.ended = True
         self._more.set()
 
     def __aiter__(self) -> Sound:
@@ -141,7 +142,7 @@ class Sound:
 
     async def __anext__(self) -> bytes:
         while not self._blocks:
-            if self._ended:
+            if self.ended:
                 raise StopAsyncIteration
             self._more.clear()
             await self._more.wait()
@@ -155,7 +156,6 @@ Recogniser = Callable[[Sound], AsyncIterator[tuple[str | Input, bool]]]
 Voice = Callable[[ResponseItem, ClientConfig], Awaitable[bytes]]
 Authorise = Callable[[InitEvent], Awaitable[str | None]]
 Keypad = Callable[[str, AudioStream], object]
-Fetch = Callable[[str], Awaitable[bytes | None]]
 
 
 class HostFunctions(TypedDict, total=False):
@@ -180,7 +180,7 @@ class Host:
             one part, several, or None. What it leaves open is finished for it. It is cancelled when the turn
             is interrupted.
         recogniser: takes a `Sound` and yields what it hears: pairs of a text (or an Input) and whether it is
-            final. The client is told to send audio as soon as it is called; what comes before it listens is
+            final. It may end after a final result; for a stream that goes on it is called again. The client is told to send audio as soon as it is called; what comes before it listens is
             kept. Without one, requests for audio are not acknowledged.
         voice: makes the audio of an item, a whole file of ``config.tts_file_type``, for clients that require
             speech as a stream (`TtsType.REQUIRED_STREAMING`).
@@ -190,7 +190,8 @@ class Host:
         store: where sessions are kept between turns, for several processes; see `contrib.stores`.
         keypad: is shown each key that is pressed in a phone call, ``0`` to ``9``, ``*``, ``#``, and its
             stream: ``stream.recognized("1", final=True)`` makes an input of it.
-        fetch: gets the certificates and keys that requests of Alexa and Google Assistant are verified with.
+        fetch: gets the certificates and keys that requests of Alexa and Google Assistant are verified with;
+            applications put a `Fetcher` around it.
     """
 
     dialogue: Callable[[Turn], Answer]
@@ -408,12 +409,16 @@ class Driver:
     async def _fetch(self, need: CertificateNeed | KeysNeed) -> None:
         try:
             found = await self._host.fetch(need.url)
-        except Exception:
-            log.exception("%s cannot be fetched", need.url)
+        except Exception as error:
+            log.warning("%s cannot be fetched: %s", need.url, error)
+            found = None
+        try:
+            self.channel.provide(need, found)
+        except TooLateError:
+            pass
+        except LocalProtocolError:
+            log.exception("what was fetched from %s is of no use", need.url)
             self._refuse(self._host.apology, 503)
-        else:
-            with suppress(TooLateError):
-                self.channel.provide(need, found)
 
     async def _authorise(self, authorise: Authorise, init: InitEvent) -> None:
         try:
@@ -467,10 +472,9 @@ class Driver:
 
     async def _hear(self, recogniser: Recogniser, sound: Sound) -> None:
         try:
-            async with aclosing(_closable(recogniser(sound))) as heard:
-                sound.stream.ready()
-                async for what, final in heard:
-                    sound.stream.recognized(what, final=final)
+            again = True
+            while again:
+                again = await self._recognise(recogniser, sound)
             if not self.channel.LIVE and not sound.stream.over:
                 # It has heard all, or enough, and nobody else will say that it was nothing.
                 sound.stream.recognized(SILENCE, final=True)
@@ -481,6 +485,15 @@ class Driver:
                     # For the user it is as if nothing had been heard; so the dialogue gets to say something.
                     sound.stream.ready()
                     sound.stream.recognized(SILENCE, final=True)
+
+    async def _recognise(self, recogniser: Recogniser, sound: Sound) -> bool:
+        """Have an utterance recognised; whether there may be another one, on a stream that stays open."""
+        complete = False
+        async with aclosing(_closable(recogniser(sound))) as heard:
+            sound.stream.ready()
+            async for what, complete in heard:
+                sound.stream.recognized(what, final=complete)
+        return complete and self.channel.LIVE and not sound.ended and not sound.stream.over
 
     # -------------------------------------------------------- sessions that are stored
 
@@ -494,13 +507,16 @@ class Driver:
                 await self._let_go()
                 owner = f"{need.key}\n{need.device_id}"
                 self._hold = await store.take(
-                    need.session_id, owner, patience=_PATIENCE, wanted=self.channel.give_way
+                    self.channel.KIND + need.session_id,
+                    owner,
+                    patience=_PATIENCE,
+                    wanted=self.channel.give_way,
                 )
                 if self._hold is None:
                     raise _Busy
                 snapshot = self._hold.snapshot
             else:
-                snapshot = await store.peek(need.session_id)
+                snapshot = await store.peek(self.channel.KIND + need.session_id)
         except _Busy:
             self._refuse("another request of this session is not over", 409)
         except Exception:

@@ -67,7 +67,7 @@ class AlexaHandler:
     ) -> None:
         if not skill_ids:
             raise ValueError("skill_ids must list the application ids of your skills")
-        self.host = Host(dialogue=dialogue, **functions)
+        self.host = Host(dialogue=dialogue, **functions)  # it fetches nothing: AWS has verified the requests
         self._alexa = Alexa(skill_ids=skill_ids, allow_unsigned=True, **(options or {}))
         self._sessions = None if self.host.store is None else Sessions(stored=True)
         self._settings: dict[str, Any] = {"limits": limits, "timeouts": timeouts}
@@ -92,7 +92,11 @@ class AlexaHandler:
         return answer
 
     async def _answer(self, event: Mapping[str, Any]) -> tuple[int, bytes]:
-        invocation = _Invocation(json.dumps(event).encode())
+        try:
+            body = json.dumps(event).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise RemoteProtocolError(f"the event is nothing that JSON says: {error}") from None
+        invocation = _Invocation(body)
         channel = self._alexa.channel(self._sessions, **self._settings)
         await Driver(channel, invocation, self.host).run()
         return invocation.status, bytes(invocation.answer)

@@ -1,21 +1,40 @@
 """Fetches what a platform's requests are verified with: certificates and keys, from addresses that are known.
 
-The standard library does it, in a thread: it happens once an hour.
+Who sends a request decides which certificates are asked for, before anybody knows who it is. So `Fetcher` has
+things fetched once for all who wait for it, a few things at a time, and remembers what cannot be had.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 import urllib.request
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.error import HTTPError
 
-__all__ = ["fetch"]
+__all__ = ["Fetch", "Fetcher", "fetch"]
 
-SECONDS = 3.0
+log = logging.getLogger("flowstorm_channel")
+
+Fetch = Callable[[str], Awaitable[bytes | None]]
+"""Gets what an address gives; None: it gives nothing."""
+
+SECONDS = 5.0
 """How long a server may take to send something."""
 MOST = 256 * 1024
 """Bytes that are taken."""
+AT_ONCE = 4
+"""Addresses that are fetched from at a time."""
+WAITING = 32
+"""Addresses that may wait for that; those of strangers that come then are not fetched from."""
+FAILED_FOR = 60.0
+"""Seconds for which an address that gave nothing is not tried again; a tenth when it has given something."""
+_REMEMBERED = 1000
 
 
 class _NoRedirections(urllib.request.HTTPRedirectHandler):
@@ -38,17 +57,84 @@ async def fetch(url: str) -> bytes | None:
     """
     if not url.lower().startswith("https://"):
         raise ValueError(f"{url!r} is not fetched: its scheme is not https")
-    return await asyncio.wait_for(asyncio.to_thread(_get, url), 2 * SECONDS)
+    # Threads of its own: what waits for a stranger's address is not to keep others from theirs.
+    with _Threads(max_workers=1, thread_name_prefix="fetch") as thread:
+        return await asyncio.get_running_loop().run_in_executor(thread, partial(_get, url))
+
+
+class _Threads(ThreadPoolExecutor):
+    def __exit__(self, *_: object) -> None:
+        self.shutdown(wait=False, cancel_futures=True)
 
 
 def _get(url: str) -> bytes | None:
+    until = time.monotonic() + SECONDS
     try:
         with _opener.open(url, timeout=SECONDS) as response:
-            data: bytes = response.read(MOST + 1)
+            data = b""
+            while len(data) <= MOST and (piece := response.read1()):
+                data += piece
+                if time.monotonic() > until:
+                    raise TimeoutError(f"{url} takes more than {SECONDS} seconds")
     except HTTPError as error:
         if error.code < 500:
-            return None  # a redirection is none either
+            return None  # a redirection is nothing either
         raise
     if len(data) > MOST:
         raise OSError(f"{url} gives more than {MOST} bytes")
     return data
+
+
+class Fetcher:
+    """Fetches for all the requests of a server.
+
+    Args:
+        fetch: does it.
+        clock: gives seconds; it may not go backwards.
+    """
+
+    def __init__(self, fetch: Fetch = fetch, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._under_way: dict[str, asyncio.Task[bytes | None]] = {}
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._failed: OrderedDict[str, float] = OrderedDict()
+        self._proven: OrderedDict[str, None] = OrderedDict()
+
+    async def __call__(self, url: str) -> bytes | None:
+        """What the address gives; None: nothing, or nothing now. Raises nothing."""
+        if self._clock() < self._failed.get(url, 0.0):
+            return None
+        task = self._under_way.get(url)
+        if task is None:
+            if len(self._under_way) >= WAITING and url not in self._proven:
+                log.warning("%s is not fetched: too much is, already", url)
+                return None
+            task = self._under_way[url] = asyncio.get_running_loop().create_task(self._get(url))
+        return await asyncio.shield(task)  # others wait for it, too
+
+    async def _get(self, url: str) -> bytes | None:
+        found = None
+        try:
+            if url in self._proven:
+                found = await asyncio.wait_for(self._fetch(url), 2 * SECONDS)
+            else:
+                async with self._room:
+                    found = await asyncio.wait_for(self._fetch(url), 2 * SECONDS)
+        except Exception as error:
+            log.warning("%s cannot be fetched: %s", url, error)
+        finally:
+            del self._under_way[url]
+        if found is None:
+            seconds = FAILED_FOR / 10 if url in self._proven else FAILED_FOR
+            _remember(self._failed, url, self._clock() + seconds)
+        else:
+            _remember(self._proven, url, None)
+        return found
+
+
+def _remember(found: OrderedDict[str, Any], url: str, value: Any) -> None:
+    found[url] = value
+    found.move_to_end(url)
+    if len(found) > _REMEMBERED:
+        found.popitem(last=False)

@@ -26,6 +26,8 @@ from flowstorm_channel.google import GoogleAssistantServer, GoogleKeys
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.sessions import Sessions
 from flowstorm_channel.twilio import TwilioServer
+from flowstorm_channel.twilio.signature import public_address
+from flowstorm_channel.twilio.twiml import connect_stream
 from flowstorm_channel.twilio.webhook import CallWebhook, answer_call
 from flowstorm_channel.wire import RequestHead, ResponseHead
 
@@ -68,12 +70,14 @@ class Alexa:
         now: Callable[[], datetime] = _now,
         **options: Unpack[AlexaOptions],
     ) -> None:
-        if isinstance(skill_ids, str) or not (skill_ids or allow_unsigned):
+        if isinstance(skill_ids, str) or not (_named(skill_ids) and (skill_ids or allow_unsigned)):
             raise ValueError("skill_ids must list the application ids of your skills")
         self._options = options
         self._skill_ids = frozenset(skill_ids) if skill_ids else None
         self._now = now
-        self._certificates = None if allow_unsigned else AlexaCertificates(roots or _trusted())
+        self._certificates = (
+            None if allow_unsigned else AlexaCertificates(_trusted() if roots is None else roots)
+        )
 
     def channel(self, sessions: Sessions | None, **settings: Any) -> AlexaServer:
         """The machine of one request."""
@@ -109,7 +113,7 @@ class GoogleAssistant:
         now: Callable[[], datetime] = _now,
         **options: Unpack[GoogleAssistantOptions],
     ) -> None:
-        if isinstance(project_ids, str) or not (project_ids or allow_unsigned):
+        if isinstance(project_ids, str) or not (_named(project_ids) and (project_ids or allow_unsigned)):
             raise ValueError("project_ids must list your projects")
         self._options = options
         self._project_ids = frozenset(project_ids)
@@ -136,14 +140,16 @@ class Twilio:
         public_url: where Twilio finds this server, such as ``https://voice.example.com``: what is signed is
             this and the path of the request. Proxies change what a server sees of its own address.
         allow_unsigned: nothing is verified, no `auth_token` is needed: to try out.
-        error_audio: raw μ-law that a caller hears when an error ends the call.
+        error_audio: what a caller hears when an error ends the call, as for `Turn.say`.
+        silence_timeout: milliseconds after the last word was played until the input is ``#silence``; 0: never.
         stream_url: of a call's audio, ``wss://…``, when another server takes it than the webhook.
         shared_keys: the secrets of shared keys by their ids, for accounts that sign with these.
         greet: is shown the webhook of each call that comes in, and returns the parameters of its stream, or
             None to reject the call; see `answer_call`.
 
     Raises:
-        ValueError: something is missing.
+        ValueError: something is missing, or is no such thing.
+        LocalProtocolError: the audio is nothing that can be played.
     """
 
     def __init__(
@@ -153,6 +159,7 @@ class Twilio:
         public_url: str | None = None,
         allow_unsigned: bool = False,
         error_audio: bytes | None = None,
+        silence_timeout: int = 5000,
         stream_url: str | None = None,
         shared_keys: Mapping[str, str] | None = None,
         greet: Callable[[CallWebhook], Mapping[str, str] | None] | None = None,
@@ -163,10 +170,16 @@ class Twilio:
             raise ValueError("auth_token must be that of your Twilio account")
         self._public_url = public_url
         self._auth_token = None if allow_unsigned else auth_token
+        if not all((shared_keys or {}).values()):
+            raise ValueError("a shared key is empty: anybody could sign with it")
         self._error_audio = error_audio
+        self._silence_timeout = silence_timeout
         self._stream_url = stream_url
         self._shared_keys = shared_keys
         self._greet = greet
+        # What is wrong with these is told now, and not when the telephone rings.
+        self.channel()
+        connect_stream(stream_url or public_address(public_url, RequestHead(url="/"), "wss"))
 
     def channel(self, **settings: Any) -> TwilioServer:
         """The machine of one call."""
@@ -175,6 +188,7 @@ class Twilio:
             public_url=None if self._auth_token is None else self._public_url,
             shared_keys=self._shared_keys,
             error_audio=self._error_audio,
+            silence_timeout=self._silence_timeout,
             **settings,
         )
 
@@ -195,6 +209,10 @@ class Twilio:
         except Exception:
             log.exception("a call cannot be answered")
             return ResponseHead(status=503), b""
+
+
+def _named(ids: Collection[str]) -> bool:
+    return all(each.strip() for each in ids)
 
 
 def _log_refusal(error: RemoteProtocolError) -> None:

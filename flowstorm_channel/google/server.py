@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
 from flowstorm_channel.answers import Unsent
 from flowstorm_channel.errors import RemoteProtocolError, SignatureError
 from flowstorm_channel.events import InitEvent, Need
 from flowstorm_channel.google.requests import V2Request, V3Request, read_request
-from flowstorm_channel.google.signature import GoogleKeys, token_of
-from flowstorm_channel.server import ServerOptions
+from flowstorm_channel.google.signature import GoogleKeys, project_of, token_of
+from flowstorm_channel.server import ServerOptions, check_key
 from flowstorm_channel.sessions import Sessions, adopted
 from flowstorm_channel.values import ClientConfig, Input, Response
-from flowstorm_channel.webhook import WebhookServer, json_of
+from flowstorm_channel.webhook import WebhookServer, check_text, json_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -50,8 +50,10 @@ class GoogleAssistantServer(WebhookServer):
 
     Raises:
         TypeError: `project_ids` is one, not several.
-        ValueError: there are keys, and no project.
+        ValueError: there are keys, and no project; the time has no zone, or a text could not be sent.
     """
+
+    KIND: ClassVar[str] = "google:"
 
     def __init__(
         self,
@@ -68,44 +70,52 @@ class GoogleAssistantServer(WebhookServer):
             raise TypeError("project_ids are several: a list, or a set")
         if keys is not None and not project_ids:
             raise ValueError("without project_ids no token could ever be for us")
-        super().__init__(sessions, **kw)
+        super().__init__(sessions, now, **kw)
+        check_text("base_url", base_url)
+        check_text("reprompt", reprompt)
         self.request: V2Request | V3Request | None = None
         """What Google has sent; None until it is verified and understood."""
+        self.project_id: str | None = None
+        """Of the project whose action asks; None until it is verified."""
         self._project_ids = project_ids
         self._keys = keys
-        self._now = now
         self._base_url = base_url
-        self._reprompt = reprompt
-        self._verified: Literal[2, 3] = 2
+        self._reprompt = reprompt if reprompt and reprompt.strip() else None
+        self._signed_as: Literal[2, 3] = 2
+        self._token = ""
+        self._project_id: str | None = None
 
     # -------------------------------------------------------- who sends it
 
-    def _verify(self, body: bytes) -> Need | None:  # noqa: ARG002
+    def _lacks(self) -> Need | None:
         if self._keys is None:
             return None
         assert self.head is not None
         # In version 3 the other header may be there, too: it says who the user is, not who asks.
-        self._verified = 2 if self.head.header("google-assistant-signature") is None else 3
-        token = token_of(self.head, self._verified)
-        need = self._keys.need(token)
-        if need is None:
-            self._keys.check(token, audience=self._project_ids, now=self._now())
-        return need
+        self._signed_as = 2 if self.head.header("google-assistant-signature") is None else 3
+        self._token = token_of(self.head, self._signed_as)
+        return self._keys.need(self._token)
 
-    def _learn(self, need: Need, value: bytes | None) -> None:  # noqa: ARG002
+    def _learn(self, need: Need, value: bytes) -> None:  # noqa: ARG002
         assert self._keys is not None
-        if value is None:
-            raise SignatureError("the keys cannot be had")
         self._keys.add(value)
+
+    def _verify_head(self) -> None:
+        if self._keys is not None:
+            claims = self._keys.check(self._token, audience=self._project_ids, now=self._now())
+            self._project_id = project_of(claims, self._project_ids)
+
+    def _verify(self, body: bytes) -> None:
+        """The token says nothing of the body."""
 
     # -------------------------------------------------------- what it says
 
     def _understand(self, tree: Any) -> tuple[InitEvent, Input] | bytes:
         request = read_request(tree, self._codec)
-        if self._keys is not None and request.version != str(self._verified):
+        if self._keys is not None and request.version != str(self._signed_as):
             # The signature of the one version would do for a request of the other.
-            raise SignatureError(f"a request of version {request.version} is signed as {self._verified}")
-        self.request = request
+            raise SignatureError(f"a request of version {request.version} is signed as {self._signed_as}")
+        self.request, self.project_id = request, self._project_id
         if request.health_check:
             return json_of(request.healthy().to_json())
         self._user_left = request.ends
@@ -122,7 +132,9 @@ class GoogleAssistantServer(WebhookServer):
             query = dict(parse_qsl(urlsplit(self.head.url).query, max_num_fields=100))
         except ValueError:
             raise RemoteProtocolError("the address is malformed") from None
-        return query.get("key", DEFAULT_KEY)
+        key = query.get("key", DEFAULT_KEY)
+        check_key(key)
+        return key
 
     @property
     def _proposed_session(self) -> str | None:

@@ -26,7 +26,7 @@ from flowstorm_channel.wire import RequestHead
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-__all__ = ["GoogleKeys", "token_of"]
+__all__ = ["GoogleKeys", "project_of", "token_of"]
 
 HEADERS: Final[Mapping[int, str]] = {2: "authorization", 3: "google-assistant-signature"}
 """Where the token is, by version. In version 3 ``authorization`` holds one of the user."""
@@ -41,6 +41,9 @@ _LONGEST_DOCUMENT = 64 * 1024
 _KEY_BITS = range(2048, 8192 + 1)
 _JSON = JsonCodec()
 _HEADER, _CLAIMS, _DOCUMENT = "header of the token", "payload of the token", "document of keys"
+
+_SOMEBODY = frozenset({"sub", "azp", "email", "email_verified", "target_audience"})
+"""Claims of tokens about users and service accounts; the Assistant's own have none of them."""
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 _STANDARD = str.maketrans("-_", "+/")
@@ -127,18 +130,33 @@ def _object(data: bytes, what: str) -> dict[str, Any]:
     return tree
 
 
+def project_of(claims: Mapping[str, Any], audience: Collection[str]) -> str | None:
+    """Of the projects whose tokens are taken, the one that a token is for.
+
+    Args:
+        claims: of the token.
+        audience: ids of the projects.
+    """
+    named = claims.get("aud")
+    every = named if type(named) is list else [named]
+    return next((each for each in every if type(each) is str and each in audience), None)
+
+
 def _check_claims(claims: Mapping[str, Any], audience: Collection[str], moment: float) -> None:
     if claims.get("iss") not in ISSUERS:
         raise SignatureError(f"must be {ISSUERS[0]}, not {shown(claims.get('iss'))}", path="iss")
-    named = claims.get("aud")
-    if not any(
-        type(each) is str and each in audience for each in (named if type(named) is list else [named])
-    ):
-        raise SignatureError(f"the token is for somebody else: {shown(named)}", path="aud")
+    if project_of(claims, audience) is None:
+        raise SignatureError(f"the token is for somebody else: {shown(claims.get('aud'))}", path="aud")
+    found = sorted(_SOMEBODY.intersection(claims))
+    if found:
+        # Google signs tokens of its users and of anybody's programs with the same keys, for any audience.
+        raise SignatureError("the token says who somebody is, not that the Assistant asks", path=found[0])
+    if type(claims.get("jti")) is not str:
+        raise SignatureError("missing", path="jti")
     issued, expires = _seconds(claims, "iat"), _seconds(claims, "exp")
     if issued > moment + SKEW:
         raise SignatureError("the token was issued in the future", path="iat")
-    if "nbf" in claims and _seconds(claims, "nbf") > moment + SKEW:
+    if _seconds(claims, "nbf") > moment + SKEW:
         raise SignatureError("the token is not valid yet", path="nbf")
     if expires < moment - SKEW:
         raise SignatureError("the token has expired", path="exp")

@@ -56,8 +56,8 @@ class User(Value):
     locale: str = member(default="", doc="the user's language")
     user_storage: str = member(default="", doc="what answers have stored with the user, at most 10 KB")
     user_verification_status: str = member(default="", doc="`VERIFIED` or `GUEST`")
-    access_token: str | None = member(default=None, doc="of a linked account")
-    id_token: str | None = member(default=None, doc="a signed profile of the user")
+    access_token: str | None = member(default=None, secret=True, doc="of a linked account")
+    id_token: str | None = member(default=None, secret=True, doc="a signed profile of the user")
     last_seen: str | None = member(default=None, doc="when the user spoke last")
 
 
@@ -224,7 +224,7 @@ class V2Request(Value):
     def _words(self) -> str:
         """The user's words, or the key of the option that was chosen; none of an intent that says it all."""
         kind = self._input.intent.removeprefix("actions.intent.")
-        name = {"TEXT": "text", "OPTION": "OPTION"}.get(kind)
+        name = {"TEXT": "text", "OPTION": "OPTION", "": "text"}.get(kind)
         if name is None:
             return ""
         given = self._input.argument(name) or Argument()

@@ -215,15 +215,6 @@ def hang_up_request(
     return _post(url, account_sid, auth_token, [("Status", "completed")])
 
 
-class _PrivateHead(RequestHead):
-    """The head of a request that does not show its password in logs."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"RequestHead(method={self.method!r}, url={self.url!r}, headers=<{len(self.headers)} headers>)"
-
-
 def _post(
     url: str, account_sid: str, auth_token: str, form: Sequence[tuple[str, str]]
 ) -> tuple[RequestHead, bytes]:
@@ -236,7 +227,7 @@ def _post(
         ("Content-Type", "application/x-www-form-urlencoded"),
         ("Accept", "application/json"),
     )
-    return _PrivateHead(method="POST", url=url, headers=headers), urlencode(form).encode()
+    return RequestHead(method="POST", url=url, headers=headers), urlencode(form).encode()
 
 
 # ------------------------------------------------------------ what comes back

@@ -52,7 +52,9 @@ class Start(Value):
     stream_sid: str | None = member(default=None, doc="of the stream; every later frame names it")
     account_sid: str | None = member(default=None, doc="of the account that the call belongs to")
     call_sid: str | None = member(default=None, doc="of the call: by this the REST API knows it")
-    custom_parameters: JsonMap = member(factory=dict, doc="what the TwiML said with `<Parameter>`: texts")
+    custom_parameters: JsonMap = member(
+        factory=dict, secret=True, doc="what the TwiML said with `<Parameter>`: texts"
+    )
     media_format: MediaFormat = member(default=MediaFormat(), doc="of the audio in both directions")
 
     def parameter(self, *names: str) -> str | None:

@@ -24,7 +24,7 @@ from flowstorm_channel.events import (
     UnknownEvent,
     UnsentEvent,
 )
-from flowstorm_channel.server import EMPTY, AudioStream, ServerChannel, ServerOptions, Turn
+from flowstorm_channel.server import EMPTY, AudioStream, ServerChannel, ServerOptions, Turn, check_key
 from flowstorm_channel.sessions import well_formed
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.twilio.audio import SAMPLE_RATE, spoken
@@ -63,6 +63,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TwilioServer"]
 
+DEFAULT_KEY = "flowstorm"
+"""The application, when the stream's parameters name none."""
 END_MARK = "Sleeping"
 """The mark behind the last words of a call."""
 LONGEST_FRAME = SAMPLE_RATE
@@ -242,9 +244,13 @@ class TwilioServer(ServerChannel):
             return
         self._stream_sid = stream_sid
         self._advance("< start")
-        if not _is_mulaw(start.media_format):
-            self._fault(RemoteProtocolError("is not μ-law of 8000 Hz, mono", path="start.mediaFormat"))
-            self._break("> Error", "error", ErrorEvent(text="the format of the audio is not understood"))
+        try:
+            if not _is_mulaw(start.media_format):
+                raise RemoteProtocolError("is not μ-law of 8000 Hz, mono", path="start.mediaFormat")
+            check_key(start.parameter("appKey") or DEFAULT_KEY)
+        except RemoteProtocolError as error:
+            self._fault(error)
+            self._break("> Error", "error", ErrorEvent(text=str(error)))
             return
         self.start = start
         if start.call_sid is not None and well_formed(start.call_sid):
@@ -255,7 +261,7 @@ class TwilioServer(ServerChannel):
     def _introduction(self, start: Start) -> InitEvent:
         """The Init of a call, as a client would have sent it."""
         return InitEvent(
-            key=start.parameter("appKey") or "flowstorm",
+            key=start.parameter("appKey") or DEFAULT_KEY,
             device_id=start.parameter("deviceId", "sender") or "anonymous",
             token=start.parameter("token"),
             config=ClientConfig(
@@ -306,6 +312,7 @@ class TwilioServer(ServerChannel):
     def _fail(self, turn: Turn, text: str) -> None:
         """The caller hears that something went wrong, if the host has audio for that."""
         if self._error_audio:
+            self._tell_unheard()
             turn.send(BinaryEvent(data=self._error_audio))
             turn.finish(session_ended=True)
         else:

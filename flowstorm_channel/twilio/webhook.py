@@ -14,7 +14,7 @@ import attrs
 from flowstorm_channel.errors import LimitExceeded, RemoteProtocolError, SignatureError
 from flowstorm_channel.http import check_head
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
-from flowstorm_channel.twilio.signature import check_request, public_address
+from flowstorm_channel.twilio.signature import SIGNATURE_HEADER, check_request, public_address
 from flowstorm_channel.twilio.twiml import check_parameter, connect_stream, hang_up, reject, response
 from flowstorm_channel.wire import RequestHead, ResponseHead
 
@@ -79,6 +79,8 @@ class CallWebhook:
         if head.method not in METHODS:
             raise _WrongMethod(f"{head.method[:20]!a} is not {' or '.join(METHODS)}")
         check_head(head, limits)
+        if auth_token is not None and head.header(SIGNATURE_HEADER) is None:
+            raise SignatureError("missing", path=SIGNATURE_HEADER)  # the form is not worth reading
         url = public_address(public_url, head, "https")
         query = _fields(urlsplit(url).query, limits)
         form = _form(body, limits) if head.method == "POST" else []
@@ -132,8 +134,8 @@ _PARAMETERS = {
 
 
 def _form(body: bytes, limits: Limits) -> list[tuple[str, str]]:
-    if len(body) > limits.message_bytes:
-        raise LimitExceeded(f"a form of more than {limits.message_bytes} bytes")
+    if len(body) > limits.webhook_bytes:
+        raise LimitExceeded(f"a form of more than {limits.webhook_bytes} bytes")
     try:
         return _fields(body.decode(), limits)
     except UnicodeDecodeError:
