@@ -61,7 +61,7 @@ class Timeouts:
         lost: client; until an outage is announced (D-16).
         answer: client; for a part or the Response, before turns are given up (D-36).
         keep_alive: client; between the empty binary frames it sends (D-15).
-        body: servers of HTTP requests; for the next piece of a request's body.
+        body: servers of HTTP requests; for the next piece of a request's body; for all of it, of a platform.
         second_put: servers of HTTP requests; for another request of the session to let go of it (D-68).
         recording: V2 server; for a final result, after the end of a recording.
         drain: servers of HTTP requests; for the end of a request's body, after its response.

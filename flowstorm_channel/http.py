@@ -6,7 +6,6 @@ interrupts it (D-68). A channel adds what the body means, and how an answer is w
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,22 +26,15 @@ from flowstorm_channel.limits import Limits
 from flowstorm_channel.server import ServerChannel, ServerOptions, Turn
 from flowstorm_channel.sessions import Rendezvous, Session, Sessions
 from flowstorm_channel.values import Input, Request, Response
-from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead
+from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead, unsafe
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["HttpServerChannel", "check_head", "head_size", "is_secure", "unsafe"]
-
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+__all__ = ["HttpServerChannel", "check_head", "head_size", "is_secure"]
 
 
 # ------------------------------------------------------------ heads
-
-
-def unsafe(text: str) -> bool:
-    """Whether a text would be something else in the head of a request: there is a line break, or the like."""
-    return _CONTROL.search(text) is not None
 
 
 def check_head(head: RequestHead, limits: Limits) -> None:

@@ -54,7 +54,7 @@ from flowstorm_channel.values import (
     SttMode,
     Transcript,
 )
-from flowstorm_channel.wire import Close, CloseCode, Message
+from flowstorm_channel.wire import Close, CloseCode, Message, unsafe
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -528,7 +528,7 @@ class ServerChannel(Channel):
 
     def _on_init(self, what: str, event: InitEvent) -> None:
         try:
-            check_key(event.key)
+            check_key(event.key, event.device_id)
         except RemoteProtocolError as error:
             self._fault(error)
         else:
@@ -899,14 +899,17 @@ RESERVED = "alexa:"
 """How keys begin that are Alexa's: a host can rely on who has sent them."""
 
 
-def check_key(key: str) -> None:
-    """Refuse a key that only Alexa may have.
+def check_key(key: str, device_id: str = "") -> None:
+    """Refuse a key that only Alexa may have, and names that would be something else in a log.
 
     Raises:
-        RemoteProtocolError: it is one.
+        RemoteProtocolError: they are such.
     """
     if key.lower().startswith(RESERVED):
         raise RemoteProtocolError(f"keys that begin with {RESERVED} are Alexa's", path="key")
+    for name, text in (("key", key), ("deviceId", device_id)):
+        if unsafe(text):
+            raise RemoteProtocolError("a control character stands in it", path=name)
 
 
 def _merged(request: Request) -> Input:

@@ -19,10 +19,12 @@ from flowstorm_channel.codecs.trees import text_of
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, SignatureError
 from flowstorm_channel.events import (
     BinaryEvent,
+    CertificateNeed,
     ErrorEvent,
     Event,
     InitEvent,
     InputEvent,
+    KeysNeed,
     Need,
     ResponseEvent,
     ResponseItemEvent,
@@ -207,6 +209,11 @@ class WebhookServer(HttpServerChannel):
 
     # -------------------------------------------------------- the request
 
+    @property
+    def full(self) -> bool:
+        # Nothing of a stranger's body is read before the head is verified.
+        return super().full or isinstance(self._question, (CertificateNeed, KeysNeed))
+
     def _open_request(self, head: RequestHead) -> None:
         self._opened_at = self._clock()
         declared = head.header("Content-Length") or ""
@@ -334,7 +341,8 @@ class WebhookServer(HttpServerChannel):
 
     def _limit(self, name: str) -> float | None:
         if name == "body":
-            return self._patience()
+            limits = (self.timeouts.body, self._patience())
+            return min((each for each in limits if each is not None), default=None)
         if name != "answer":
             return super()._limit(name)
         patience = self._patience()

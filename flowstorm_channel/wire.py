@@ -13,9 +13,18 @@ from typing import Final, Literal
 
 import attrs
 
-__all__ = ["END", "Close", "CloseCode", "End", "Message", "RequestHead", "ResponseHead"]
+__all__ = ["END", "Close", "CloseCode", "End", "Message", "RequestHead", "ResponseHead", "unsafe"]
 
 Headers = tuple[tuple[str, str], ...]
+
+
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+
+
+def unsafe(text: str) -> bool:
+    """Whether a text would be something else in the head of a request, or in a log: a line break is in it, or
+    the like."""
+    return _CONTROL.search(text) is not None
 
 
 _SECRET_HEADERS = frozenset(

@@ -680,6 +680,17 @@ def test_a_body_that_is_declared_too_long_is_refused_before_it_comes(declared: s
     assert (asked.sent(), asked.told()) == (["END"], ["Closed 1000"])
 
 
+def test_nothing_is_fetched_for_what_is_refused_anyway() -> None:
+    head, _ = signed().peer.launch()
+    long = with_headers(("Content-Length", "1000000"), *head.headers[2:])
+    many = with_headers(*head.headers, *((f"x-{number}", "y" * 4000) for number in range(5)))
+    get = RequestHead(method="GET", url="/alexa", headers=head.headers)
+    for refused_head, status in ((long, 413), (many, 431), (get, 405)):
+        asked = signed().open(refused_head)
+        assert asked.sent() == [str(status), "JSON"]
+        assert "CertificateNeed" not in asked.told()
+
+
 @pytest.mark.parametrize(
     "declared", ["700", "0", "-1", "", "many", "1e9", "701.0", "0x2BD", "800, 800", "²"], ids=ascii
 )
@@ -1163,7 +1174,28 @@ def test_what_is_fetched_is_of_no_use(chain: str) -> None:
     asked.provide(CHAINS[chain]())
     mistrusted(asked, "", "CertificateNeed")
     server.peer.session_id = None
+    if chain != "none":
+        server.advance(59)
+        mistrusted(server.launch(), "have been refused")
+        server.advance(1)
     assert server.launch().told() == ["CertificateNeed"]
+
+
+def test_new_certificates_that_are_of_no_use_do_not_spoil_the_old_ones() -> None:
+    server = signed()
+    server.launch().provide(amazon().chain).turn.finish()
+    server.advance(3600)
+    assert server.launch().provide(b"junk").told()[1:] == ["Fault SignatureError", "Closed 1000"]
+    assert server.launch().told() == ["Init", "Input #intro"]
+    server.advance(60)
+    assert server.launch().told() == ["CertificateNeed"]
+
+
+def test_a_body_is_not_read_before_the_certificates_are_here() -> None:
+    asked = signed().open(signed().peer.launch()[0])
+    assert asked.machine.full
+    asked.provide(amazon().chain)
+    assert not asked.machine.full
 
 
 @settings(max_examples=40, deadline=None)
@@ -1711,12 +1743,25 @@ def test_the_host_names_the_device() -> None:
 def test_the_skill_is_named_in_the_context_or_else_in_the_session() -> None:
     server = Server(skill_ids=None)
     tree = whole_request()
-    tree["session"]["application"]["applicationId"] = "of the session"
+    del tree["session"]["application"]
     assert server.post(tree).init.key == KEY
+    tree["session"]["application"] = {"applicationId": "of the session"}
+    mistrusted(Server(skill_ids=None).post(tree), "two skills")
+    mistrusted(Server(skill_ids={SKILL, "of the session"}).post(tree), "two skills")
     del tree["context"]
     assert server.post(tree).init.key == "alexa:of the session"
     del tree["session"]["application"]
     assert server.post(tree).init.key == "alexa:"
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x00", "\x1b[0m", "\x7f"], ids=ascii)
+@pytest.mark.parametrize("member", ["application_id", "device_id"])
+def test_a_name_that_would_be_something_else_in_a_log(member: str, name: str) -> None:
+    server = Server(skill_ids=None)
+    setattr(server.peer, member, name)
+    asked = server.launch()
+    assert asked.sent() == ["400", "JSON", "END"]
+    assert asked.told() == ["Fault RemoteProtocolError", "Closed 1000"]
 
 
 def test_what_the_device_tells_of_itself() -> None:
@@ -3197,6 +3242,11 @@ class Plain(WebhookServer):
         if (need, value) != (KeysNeed(url="u"), b"good"):
             raise SignatureError("no keys")
 
+    def _verify_head(self) -> None:
+        assert self.head is not None
+        if self.head.header("X-Stranger"):
+            raise SignatureError("a stranger")
+
     def _verify(self, body: bytes) -> None:
         if b"stranger" in body:
             raise SignatureError("a stranger")
@@ -3268,6 +3318,21 @@ def test_what_any_platform_needs(found: bytes | None, told: list[str]) -> None:
     assert isinstance(need, KeysNeed)
     machine.provide(need, found)
     assert plain_events(machine) == told
+
+
+@pytest.mark.parametrize("keys", [True, False], ids=["with keys", "without"])
+def test_a_head_that_any_platform_does_not_trust(keys: bool) -> None:
+    """The body is not waited for."""
+    machine = Plain(Sessions(), lambda: NOON)
+    machine.receive_data(with_headers(("X-Stranger", "yes"), *([("X-Keys", "u")] if keys else [])))
+    if keys:
+        need = machine.next_event()
+        assert isinstance(need, KeysNeed)
+        machine.provide(need, b"good")
+    assert plain_events(machine) == ["Fault SignatureError"]
+    head, _ = machine.data_to_send()
+    assert isinstance(head, ResponseHead)
+    assert head.status == 403
 
 
 @pytest.mark.parametrize("how", ["finish", "fail", "interrupt", "channel"])

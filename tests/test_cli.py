@@ -7,15 +7,23 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import datetime, timezone
+from xml.etree import ElementTree
 
+import httpx
 import pytest
+from twilio.request_validator import RequestValidator
+from websockets.sync.client import connect
 
 from flowstorm_channel import __version__
 from flowstorm_channel.cli import example, main
 from flowstorm_channel.codecs import MsgpackCodec
 from flowstorm_channel.contrib.asgi import ChannelApp
 from flowstorm_channel.events import BinaryEvent, ReadyEvent
-from flowstorm_channel.values import ClientConfig
+from flowstorm_channel.testing.alexa import AlexaPeer
+from flowstorm_channel.testing.google import GooglePeer
+from flowstorm_channel.twilio.audio import mulaw_of
+from flowstorm_channel.values import AudioFileType, ClientConfig, ResponseItem, SttEncoding
 from tests.test_contrib_websockets import in_a_thread
 
 
@@ -382,6 +390,7 @@ def test_what_is_not_installed_is_named(command, module, needed, capsys, monkeyp
 def test_the_example_hears_speech_and_its_end():
     class Microphone:
         config = ClientConfig(stt_sample_rate=1000)
+        encoding = SttEncoding.LINEAR16
 
         def __init__(self, *blocks):
             self.blocks = list(blocks)
@@ -402,3 +411,164 @@ def test_the_example_hears_speech_and_its_end():
     assert spoken[-1] == ("0.6 seconds of speech", True)
     assert spoken[:-1] == [("…", False)] * len(spoken[:-1])
     assert asyncio.run(heard(*[quiet] * 20)) == []
+
+
+# ------------------------------------------------------------ serve: platforms
+
+
+def url_of(line):
+    """The address of HTTP in the line that is printed first."""
+    return re.search(r"http://[\d.]+:\d+", line)[0]
+
+
+def test_serve_tries_out_all_platforms():
+    """A call that goes on is closed as politely as any conversation."""
+    start = {
+        "streamSid": "MZ1",
+        "callSid": "CA1",
+        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+    }
+    frames = [{"event": "connected"}, {"event": "start", "streamSid": "MZ1", "start": start}]
+    server, line = started("--allow-unsigned", "google,alexa, twilio")
+    with server:
+        url = url_of(line)
+        alexa, google = AlexaPeer(lambda: datetime.now(timezone.utc)), GooglePeer("3")
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            for peer in (alexa, google):
+                head, body = peer.launch()
+                answer = client.request(head.method, head.url, headers=list(head.headers), content=body)
+                heard = peer.take(answer.status_code, answer.content)
+                assert heard.speech.startswith("Hello! I repeat what you say.")
+            answer = client.post("/call", data={"CallSid": "CA1"})
+            (stream,) = ElementTree.fromstring(answer.content)[0]
+            assert stream.get("url").startswith("wss://127.0.0.1:")
+        with connect(url.replace("http:", "ws:") + "/call", proxy=None) as socket:
+            for frame in frames:
+                socket.send(json.dumps(frame))
+            assert json.loads(socket.recv())["event"] == "media"
+            server.send_signal(signal.SIGINT)
+            assert all(json.loads(message)["event"] in ("media", "mark") for message in socket)
+            assert socket.close_code == 1001
+        out, err = server.communicate(timeout=20)
+    assert (out, err) == ("", "flowstorm-channel: requests are NOT verified: alexa, google, twilio\n")
+
+
+def test_serve_says_how_platforms_are_answered():
+    server, line = started()
+    with server:
+        with httpx.Client(base_url=url_of(line), trust_env=False) as client:
+            for path in ("/alexa", "/google", "/call"):
+                answer = client.post(path, content=b"{}")
+                assert answer.status_code == 503
+                assert answer.text.startswith("not configured: ")
+        server.send_signal(signal.SIGINT)
+        assert server.communicate(timeout=20) == ("", "")
+
+
+def test_serve_verifies_requests(monkeypatch):
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "12345")
+    public = "https://voice.example.com"
+    server, line = started("--alexa", "one", "--alexa", "two", "--google", "project", "--twilio", public)
+    with server:
+        form = {"CallSid": "CA1"}
+        signature = RequestValidator("12345").compute_signature(f"{public}/call", form)
+        with httpx.Client(base_url=url_of(line), trust_env=False) as client:
+            for path, status in (("/alexa", 400), ("/google", 403), ("/call", 403)):
+                assert client.post(path, content=b"{}").status_code == status
+            answer = client.post("/call", data=form, headers={"X-Twilio-Signature": signature})
+            assert f'url="wss://{public[8:]}/call"' in answer.text
+        server.send_signal(signal.SIGINT)
+        _, err = server.communicate(timeout=20)
+    assert "NOT verified" not in err
+
+
+@pytest.mark.parametrize("names", ["alexa,cortana", "", "Alexa", "alexa;google"])
+def test_serve_knows_three_platforms(names, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["serve", "--allow-unsigned", names])
+    assert left.value.code == 2
+    *_, reason = capsys.readouterr().err.splitlines()
+    assert "--allow-unsigned" in reason
+    for name in ("alexa", "google", "twilio"):
+        assert name in reason
+    assert "_platforms" not in reason
+
+
+@pytest.mark.parametrize(
+    ("arguments", "token", "said"),
+    [
+        (["--twilio", "https://voice.example.com"], None, "TWILIO_AUTH_TOKEN"),
+        (["--twilio", "https://voice.example.com"], "", "TWILIO_AUTH_TOKEN"),
+        (["--twilio", "voice.example.com"], "12345", "voice.example.com"),
+        (["--twilio", "http://voice.example.com"], "12345", "http://voice.example.com"),
+        (["--alexa", ""], None, "skill"),
+        (["--google", ""], None, "project"),
+    ],
+    ids=["no token", "an empty token", "no address", "no TLS", "no skill", "no project"],
+)
+def test_serve_refuses_what_could_answer_nobody(arguments, token, said, capsys, monkeypatch):
+    monkeypatch.delenv("TWILIO_AUTH_TOKEN", raising=False)
+    if token is not None:
+        monkeypatch.setenv("TWILIO_AUTH_TOKEN", token)
+    assert main(["serve", "--port", "0", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("flowstorm-channel: ")
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "package"),
+    [(["--alexa", "x"], "cryptography"), (["--alexa", "x"], "certifi"), (["--google", "x"], "cryptography")],
+    ids=["alexa", "alexa's roots", "google"],
+)
+def test_serve_names_what_verifying_needs(arguments, package, capsys, monkeypatch):
+    for name in [package, *(each for each in sys.modules if each.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["serve", "--port", "0", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "pip install 'flowstorm-channel[verify]'" in printed.err
+    assert printed.err.count("\n") == 1
+
+
+# ------------------------------------------------------------ the example on the phone
+
+
+@pytest.mark.parametrize("encoding", ["LINEAR16", "MULAW"])
+def test_the_example_hears_both_encodings(encoding):
+    class Microphone:
+        config = ClientConfig(stt_sample_rate=8000)
+
+        def __init__(self, *blocks):
+            self.encoding = SttEncoding[encoding]
+            self.blocks = iter(blocks)
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            try:
+                return next(self.blocks)
+            except StopIteration:
+                raise StopAsyncIteration from None
+
+    def block(sample):
+        pcm = sample.to_bytes(2, "little", signed=True) * 160
+        return mulaw_of(pcm) if encoding == "MULAW" else pcm
+
+    async def heard(*blocks):
+        return [each async for each in example.recogniser(Microphone(*blocks))]
+
+    spoken = asyncio.run(heard(*[block(0)] * 10, *[block(8000)] * 50, *[block(0)] * 50))
+    assert spoken[-1] == ("1.0 seconds of speech", True)
+    assert len(spoken) == 51
+
+
+@pytest.mark.parametrize(("kind", "size"), [("mulaw", 3 * 1200), ("wav", 44 + 3 * 2400), ("mp3", 0)])
+def test_the_example_speaks_in_beeps(kind, size):
+    item = ResponseItem(text="one two three")
+    audio = asyncio.run(example.voice(item, ClientConfig(tts_file_type=AudioFileType(kind))))
+    assert len(audio) == size
+    assert audio.startswith(b"RIFF") == (kind == "wav")

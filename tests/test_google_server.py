@@ -663,6 +663,18 @@ def test_json_that_is_no_request(tree: object) -> None:
     assert asked.machine.request is None
 
 
+def test_what_is_of_neither_version_is_told() -> None:
+    asked = Server().post({"user": {}, "device": {}})
+    assert asked.fault.path == "inputs"
+    assert "neither version" in str(asked.fault)
+    for tree, path in (
+        ({"inputs": []}, "conversation"),
+        ({"conversation": {"conversationId": ID}}, "inputs"),
+    ):
+        assert Server().post(tree).fault.path == path
+    assert Server().post({"handler": {}}).fault.path == "intent"
+
+
 # ------------------------------------------------------------ health checks
 
 
@@ -757,6 +769,14 @@ def test_nobody_can_pretend_to_be_a_skill_of_alexa(version: Version, key: str) -
     assert asked.sent() == ["400", "JSON", "END"]
     assert asked.told() == ["Fault RemoteProtocolError", "Closed 1000"]
     assert asked.fault.path == "key"
+
+
+@both
+@pytest.mark.parametrize("key", ["a%0d%0ab", "%00", "%7f", "a%1b[0m"], ids=range(4))
+def test_a_key_of_control_characters_is_none(version: Version, key: str) -> None:
+    asked = Server().post(TREES[version](), url=f"/google?key={key}")
+    assert asked.sent() == ["400", "JSON", "END"]
+    assert asked.told() == ["Fault RemoteProtocolError", "Closed 1000"]
 
 
 @pytest.mark.parametrize(
@@ -987,7 +1007,8 @@ def test_silence_is_an_input(version: Version) -> None:
 
 
 def test_a_reprompt_spares_the_dialogue_a_silence() -> None:
-    for version, text in ((V2, "Hello?"), (V3, None)):
+    texts: dict[Version, str | None] = {V2: "Hello?", V3: None}
+    for version, text in texts.items():
         server = Server(version, reprompt="Hello?")
         assert server.hear(server.launch().answer("Hello!")).reprompt == text
         assert server.say().answer("Bye!", session_ended=True).heard.reprompt is None
@@ -1223,6 +1244,13 @@ def test_somebody_whose_device_is_another_one_in_the_middle_is_somebody_new(vers
     assert [each.turns for each in sessions[-1:]] == [3]
 
 
+def test_sessions_of_another_platform_are_not_joined() -> None:
+    sessions = Sessions()
+    sessions.serve("AlexaServer")
+    with pytest.raises(ValueError, match="AlexaServer"):
+        GoogleAssistantServer(sessions, project_ids=(), keys=None, now=lambda: NOON)
+
+
 # ------------------------------------------------------------ sessions that the host stores
 
 
@@ -1456,6 +1484,7 @@ TOKENS: dict[str, tuple[Callable[[], str], str]] = {
     "of a user": (lambda: token(sub="1", email="ann@example.com"), "who somebody is"),
     "of a program": (lambda: token(azp="1"), "who somebody is"),
     "no jti": (lambda: token(jti=None), "jti"),
+    "empty jti": (lambda: token(jti=""), "jti"),
     "no nbf": (lambda: token(nbf=None), "nbf"),
     "claims as a list": (lambda: google().sign([]), "object"),  # type: ignore[arg-type]
 }
@@ -1622,6 +1651,10 @@ def test_old_keys_serve_while_there_are_no_new_ones(version: Version) -> None:
     assert asked.told() == ["KeysNeed"]
     asked.provide(None)
     assert asked.told() == ["Init", "Input #intro"]
+    asked = server.launch().provide(b"")
+    assert asked.told() == ["KeysNeed", "Fault SignatureError", "Closed 1000"]
+    asked = server.launch().provide(None)
+    assert asked.told() == ["KeysNeed", "Init", "Input #intro"]
 
 
 @settings(max_examples=40, deadline=None)
@@ -2300,7 +2333,7 @@ def test_what_is_of_a_wrong_type_is_a_fault_where_anybody_looks(version: Version
 
 
 RICH = (
-    "Well …",
+    ResponseItem(text="Well …"),
     ResponseItem(text="Look!", image="https://h/i.png"),
     ResponseItem(text="#card", code='{"title":"a","text":"b"}'),
     ResponseItem(text="#suggestions", code='["a","b"]'),
@@ -2442,6 +2475,8 @@ def _much(unit: str, size: int) -> str:
 
 SIZE = 60_000
 """Half of what a request may have."""
+SECONDS = 3.0
+"""What no such request may take, even under a tracer; one that took its time squared would."""
 LARGE: dict[str, Callable[[], dict[str, Any] | bytes]] = {
     "session.params": lambda: v3_tree(session={"id": ID, "params": {"a": json.loads(_much("[]", SIZE))}}),
     "session.params of numbers": lambda: v3_tree(
@@ -2473,18 +2508,14 @@ LARGE: dict[str, Callable[[], dict[str, Any] | bytes]] = {
 def test_a_large_request_takes_no_long_time(what: str) -> None:
     """None that is taken keeps a server busy."""
     made = LARGE[what]()
-    body = (
-        made
-        if isinstance(made, bytes)
-        else json.dumps(made, separators=(",", ":"), ensure_ascii=False).encode()
-    )
+    body = made if isinstance(made, bytes) else json.dumps(made, ensure_ascii=False).encode()
     assert len(body) > SIZE / 2
     server = Server()
     began = time.process_time()
     asked = server.post(body)
     if asked.turns:
         asked.answer("fine")
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < SECONDS
     assert asked.status == (400 if isinstance(made, bytes) else 200)
 
 
@@ -2493,7 +2524,7 @@ def test_what_nobody_has_signed_takes_no_time_at_all() -> None:
     body = b'{"x":' + _much("[]", 1_000_000).encode() + b"}"
     began = time.process_time()
     mistrusted(server.post(body, (SIGNATURE, "junk")), "")
-    assert time.process_time() - began < 0.1
+    assert time.process_time() - began < 0.5
 
 
 # ------------------------------------------------------------ conversations walked at random
@@ -2529,12 +2560,12 @@ class Walk:
         ]
         self.names = 0
         self.latest: dict[int, Asked] = {}
-        self.speaker: dict[int, int] = {}  # requests to their peers
+        self.speakers: dict[int, int] = {}  # by request
         self.before: dict[str, tuple[Session, float]] = {}  # of conversations, and when it was seen
         self.story: list[str] = []
 
     def name(self) -> str:
-        """Conversations are named after those of others where these differ in nothing but that."""
+        """Some names can be those of sessions as they are, some are too long or too odd for that."""
         self.names += 1
         return self.rng.choice(["{}", "conversation {}", "c" * 300 + "{}", "ž{}"]).format(self.names)
 
@@ -2542,78 +2573,55 @@ class Walk:
 
     def speak(self, who: int) -> None:
         peer = self.peers[who]
-        waits = who in self.latest and not self.latest[who].closed
-        if waits and self.rng.random() < 0.7:
-            return
-        kind = self.rng.choice(["launch", "say", "say", "say", "say", "silence", "cancel", "check"])
-        if peer.conversation_id is None and kind != "check":
-            kind = "launch"
-        self.story.append(f"{who} {kind} {peer.conversation_id}")
-        match kind:
-            case "launch":
-                sent = peer.launch()
-            case "say":
-                sent = peer.say(f"words of {who}")
-            case "silence":
-                sent = peer.silence()
-            case "cancel":
-                sent = peer.cancel()
-            case _:
-                peer = self.server.assistant(peer.version)
-                asked = self.server.ask(peer.health_check(), by=peer)
-                assert not asked.turns
-                if asked.closed:
-                    assert asked.heard.speech == "ok"
-                else:
-                    asked.lost()
-                return
-        asked = self.server.ask(sent, by=peer)
-        self.latest[who] = asked
-        self.speaker[id(asked)] = who
+        if who in self.latest and not self.latest[who].closed and self.rng.random() < 0.7:
+            return  # most wait for an answer
+        if self.rng.random() < 0.1:
+            self.steal(peer)
+        moves = [peer.launch, peer.cancel, peer.silence, *[lambda: peer.say(f"words of {who}")] * 4]
+        move = peer.launch if peer.conversation_id is None else self.rng.choice(moves)
+        sent = move()
+        self.story.append(f"{who} in {peer.conversation_id!r:.20}: {peer._asked}")
+        asked = self.latest[who] = self.server.ask(sent, by=peer)
+        self.speakers[id(asked)] = who
+
+    def steal(self, peer: GooglePeer) -> None:
+        """Take part in the conversation of another, as another device."""
+        if peer.verified and (peer.storage or peer.user_params):
+            peer.conversation_id = self.rng.choice(self.peers).conversation_id
+
+    def check(self, who: int) -> None:
+        peer = self.server.assistant(V2 if self.peers[who].version == V2 else V3)
+        asked = self.server.ask(peer.health_check(), by=peer)
+        assert [each for each in asked.told() if each not in ("KeysNeed", "Closed 1000")] == []
+        assert not asked.closed or asked.heard.speech == "ok"
 
     def answer(self, who: int) -> None:
         asked = self.latest.get(who)
         if asked is None or asked.closed:
             return
         self.server.settle()
-        open_need = asked.machine._question
-        if isinstance(open_need, Need):
-            self.meet(asked, open_need)
+        need = asked.machine._question
+        if isinstance(need, Need):
+            self.meet(asked, need)
             return
         if not asked.turns or asked.turn.over:
             return
         turn = asked.turn
         self.remember(who, asked)
-        move = self.rng.choice(
-            ["say", "say", "finish", "finish", "finish", "end", "sleep", "fail", "machine", "interrupt"]
-        )
-        move = (
-            self.rng.choice([move, move, "say", "finish", "close", "lost"])
-            if self.rng.random() < 0.3
-            else move
-        )
+        moves: list[Callable[[], object]] = [
+            *[lambda: turn.say(self.rng.choice(RICH))] * 4,
+            *[lambda: turn.finish(items=self.rng.sample(RICH[1:], 2))] * 6,
+            lambda: turn.finish(session_ended=True),
+            lambda: turn.finish(sleep_timeout=self.rng.choice([SHORTEST, 500])),
+            lambda: turn.fail("no"),
+            lambda: asked.machine.fail("no"),
+            asked.machine.give_way,
+            asked.machine.close,
+            asked.lost,
+        ]
+        move = self.rng.randrange(len(moves))
         self.story.append(f"{who} is answered: {move}")
-        match move:
-            case "say":
-                turn.say(self.rng.choice(RICH))
-            case "finish":
-                turn.finish(
-                    items=self.rng.sample([each for each in RICH if isinstance(each, ResponseItem)], 2)
-                )
-            case "end":
-                turn.finish(session_ended=True)
-            case "sleep":
-                turn.finish(sleep_timeout=self.rng.choice([SHORTEST, 500]))
-            case "fail":
-                turn.fail("no")
-            case "machine":
-                asked.machine.fail("no")
-            case "interrupt":
-                turn.interrupt()
-            case "close":
-                asked.machine.close()
-            case _:
-                asked.lost()
+        moves[move]()
 
     def remember(self, who: int, asked: Asked) -> None:
         """What the session holds was put down by this conversation, turn by turn."""
@@ -2625,7 +2633,7 @@ class Walk:
         numbers = [number for _, number in diary]
         assert {each for each, _ in diary} <= {mine}
         assert numbers == sorted(numbers)
-        assert session.turns == asked.turn.number > (numbers or [0])[-1] - (numbers[-1:] == [session.turns])
+        assert session.turns == asked.turn.number >= max(numbers, default=1)
         assert (session.key, session.device_id) == (asked.init.key, asked.init.device_id)
         assert not session.ended
         if numbers[-1:] != [session.turns]:
@@ -2666,40 +2674,24 @@ class Walk:
         assert heard.ended or asked.input.transcript.text != "stop"
 
     def wait(self, _: int) -> None:
-        self.server.advance(self.rng.choice([0.1, 1, 3, 5, 9, 100, 4000]))
+        seconds = self.rng.choice([0.1, 1, 3, 5, 9, 100, 4000])
+        self.story.append(f"{seconds} s pass")
+        self.server.advance(seconds)
 
     def step(self) -> None:
-        moves = [
-            self.speak,
-            self.speak,
-            self.answer,
-            self.answer,
-            self.answer,
-            self.hear,
-            self.hear,
-            self.wait,
-        ]
+        moves = [*[self.speak] * 4, *[self.answer] * 6, *[self.hear] * 4, *[self.wait] * 2, self.check]
         self.rng.choice(moves)(self.rng.randrange(len(self.peers)))
         for asked in self.server.requests:
             self.look(asked)
 
     def look(self, asked: Asked) -> None:
         """What must hold of every request at any time."""
-        assert asked.closed or asked.state is not State.CLOSED or asked.machine._question is not None
         running = asked.machine._running
         assert running is None or running is asked.turns[-1]
-        if asked.server.keys is not None and asked.turns:
-            assert asked.machine.project_id == PROJECT
         if asked.turns:
-            assert asked.input.transcript.text in (
-                "#intro",
-                "#silence",
-                "stop",
-                f"words of {self.who(asked)}",
-            )
-
-    def who(self, asked: Asked) -> int:
-        return self.speaker.get(id(asked), -1)
+            mine = f"words of {self.speakers[id(asked)]}"
+            assert asked.input.transcript.text in ("#intro", "#silence", "stop", mine)
+            assert self.server.keys is None or asked.machine.project_id == PROJECT
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -20,6 +20,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from flowstorm_channel import Limits, ResponseItem, Timeouts
+from flowstorm_channel.channel import cost_of
 from flowstorm_channel.cli import example
 from flowstorm_channel.contrib.asgi import ChannelApp
 from flowstorm_channel.contrib.platforms import Twilio
@@ -653,7 +654,7 @@ def test_a_recogniser_that_is_too_slow_misses_what_is_oldest(loop):
     async def main():
         told = Told(loop)
         functions = {"recogniser": recogniser, "voice": voice, "observe": told}
-        async with calling(dialogue, limits=Limits(queued_bytes=10 * FRAME), **functions) as call:
+        async with calling(dialogue, limits=Limits(queued_bytes=10 * cost_of(bytes(FRAME))), **functions) as call:
             call.speak(speech(1, 2.9) + speech(2, 1.0))
             await call.until(4.0)
         return told

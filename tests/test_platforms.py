@@ -1092,7 +1092,7 @@ def bodies(draw, platform):
 
 
 @pytest.mark.parametrize("platform", ["alexa", "google"])
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 @given(data=st.data())
 def test_no_body_is_a_failure_of_ours(house, platform, data):
     body = data.draw(bodies(platform))
@@ -1120,7 +1120,7 @@ FORM = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 @given(form=FORM, query=FORM, junk=st.binary(max_size=30), form_comes=st.booleans(), post=st.booleans())
 def test_no_webhook_of_a_call_is_a_failure_of_ours(house, form, query, junk, form_comes, post):
     body = httpx.QueryParams(surrogates_replaced(form)).__str__().encode() if form_comes else junk

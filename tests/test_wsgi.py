@@ -17,25 +17,33 @@ import sys
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime, timezone
 from http import HTTPStatus
 from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 from socketserver import ThreadingMixIn
+from urllib.parse import urlencode
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
+from xml.etree import ElementTree
 
 import httpx
 import pytest
 from flask import Flask
+from twilio.request_validator import RequestValidator
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import make_server
 
 from flowstorm_channel import Limits, Timeouts
 from flowstorm_channel.contrib import wsgi
+from flowstorm_channel.contrib.platforms import Alexa, GoogleAssistant, Twilio
 from flowstorm_channel.contrib.stores import MemoryStore
 from flowstorm_channel.contrib.wsgi import WsgiApp
 from flowstorm_channel.events import TurnInterruptedEvent
+from flowstorm_channel.testing.alexa import AlexaPeer
+from flowstorm_channel.testing.google import GooglePeer
+from flowstorm_channel.testing.signing import AlexaSigner, GoogleSigner
 
 ROOT = Path(__file__).parent.parent
 QUERY = "key=K&deviceId=D"
@@ -944,3 +952,143 @@ def test_gunicorn_a_broken_chunk(gunicorn):
         it.send(b"this is no chunk\r\n")
         with suppress(ConnectionError, IncompleteRead), it.getresponse() as answer:
             assert answer.status == 400
+
+
+# ------------------------------------------------------------ platforms
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+TOKEN = "12345"
+PUBLIC = "https://voice.example.com"
+
+
+def platforms():
+    """What answers signed requests of all of them, and where the certificates come from."""
+    alexa, google = AlexaSigner(), GoogleSigner()
+    urls = []
+
+    async def fetch(url):
+        urls.append(url)
+        return alexa.chain if url == alexa.url else google.document
+
+    settings = {
+        "fetch": fetch,
+        "alexa": Alexa(skill_ids=["amzn1.ask.skill.test"], roots=alexa.roots, now=lambda: NOW),
+        "google": GoogleAssistant(project_ids=[google.project], now=lambda: NOW),
+        "twilio": Twilio(auth_token=TOKEN, public_url=PUBLIC),
+    }
+    return settings, urls
+
+
+def peers():
+    alexa = AlexaPeer(lambda: NOW, signer=AlexaSigner(), url="/alexa")
+    yield alexa
+    for version in "23":
+        yield GooglePeer(version, key="app", signer=GoogleSigner(), now=lambda: NOW)
+
+
+def twiml(client, path="/call", **more):
+    """What a call is answered with, which Twilio's own library signs."""
+    form = {"CallSid": "CA1", "From": "+420123456789", "Direction": "inbound"}
+    signature = RequestValidator(TOKEN).compute_signature(f"{PUBLIC}{path}", form)
+    return client.post(path, data=form, headers={"X-Twilio-Signature": signature, **more})
+
+
+def test_platforms_are_answered(serve, wsgiref_at):
+    settings, urls = platforms()
+    app = serve(**settings)
+    with httpx.Client(base_url=wsgiref_at(validator(app)), trust_env=False) as client:
+        for peer in peers():
+            for count, text in enumerate(("#intro", "hello", "Grüße"), 1):
+                head, body = peer.launch() if count == 1 else peer.say(text)
+                answer = client.request(head.method, head.url, headers=list(head.headers), content=body)
+                assert answer.headers["content-type"].startswith("application/json")
+                assert peer.take(answer.status_code, answer.content).speech == f"{count}: {text}"
+        assert len(urls) == 2
+        answer = twiml(client, "/call?key=my-app")
+        assert answer.headers["content-type"] == "text/xml; charset=utf-8"
+        (stream,) = ElementTree.fromstring(answer.content)[0]
+        assert stream.get("url") == f"wss://{PUBLIC[8:]}/call"
+        found = {each.get("name"): each.get("value") for each in stream}
+        assert found == {"appKey": "my-app", "sender": "+420123456789"}
+    settled(app)
+
+
+def test_platforms_refuse_over_wsgi_as_they_do_elsewhere(serve, wsgiref_at):
+    settings, urls = platforms()
+    app = serve(**settings)
+    with httpx.Client(base_url=wsgiref_at(validator(app)), trust_env=False) as client:
+        for peer in peers():
+            peer.signer = peer._signer = None
+            head, body = peer.launch()
+            answer = client.request(head.method, head.url, headers=list(head.headers), content=body)
+            assert answer.status_code == (400 if head.url == "/alexa" else 403)
+            assert answer.json() == {"error": "the request could not be verified"}
+        assert client.post("/call", data={"CallSid": "CA1"}).status_code == 403
+        assert twiml(client, **{"X-Twilio-Signature": "?"}).status_code == 403
+        for path in ("/alexa", "/google", "/call"):
+            assert client.delete(path).status_code == 405
+    assert urls == []
+    settled(app)
+
+
+def test_platforms_below_a_mount_point(serve):
+    settings, _ = platforms()
+    app = serve(**settings)
+    form = {"CallSid": "CA1", "From": "+420123456789"}
+    url = f"{PUBLIC}/voice/call?key=%C3%A9"
+    environ = environ_of(
+        urlencode(form).encode(),
+        "application/x-www-form-urlencoded",
+        REQUEST_METHOD="POST",
+        SCRIPT_NAME="/voice",
+        PATH_INFO="/call",
+        QUERY_STRING="key=%C3%A9",
+        HTTP_X_TWILIO_SIGNATURE=RequestValidator(TOKEN).compute_signature(url, form),
+    )
+    answer = Answer(app, environ)
+    (stream,) = ElementTree.fromstring(answer.rest())[0]
+    assert answer.status == "200 OK"
+    assert stream.get("url") == f"wss://{PUBLIC[8:]}/voice/call"
+    assert stream[0].get("value") == "é"
+
+
+@pytest.fixture
+def unsigned(serve):
+    """What answers everybody."""
+    settings = {"alexa": Alexa(allow_unsigned=True), "google": GoogleAssistant(allow_unsigned=True)}
+    return serve(**settings, twilio=Twilio(allow_unsigned=True, public_url=PUBLIC))
+
+
+@pytest.mark.parametrize("path", ["/alexa", "/google", "/call"])
+def test_a_request_of_a_platform_that_is_too_long(unsigned, path):
+    """It is refused before anything of it is read."""
+    body = Stream(itertools.repeat(b"x" * 1000))
+    more = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "CONTENT_LENGTH": "10000000"}
+    answer = Answer(unsigned, environ_of(body, **more))
+    with closing(answer.pieces):
+        assert f"{Limits().webhook_bytes} bytes".encode() in next(answer.pieces)
+    assert answer.status == f"413 {HTTPStatus(413).phrase}"
+    assert body.read_bytes == 0
+
+
+@pytest.mark.parametrize("path", ["/alexa", "/google", "/call"])
+def test_a_request_of_a_platform_that_breaks_off(unsigned, path):
+    def body():
+        yield b"{"
+        raise ConnectionResetError
+
+    app = unsigned
+    environ = environ_of(Stream(body()), REQUEST_METHOD="POST", PATH_INFO=path, CONTENT_LENGTH="100")
+    with pytest.raises(ConnectionResetError):
+        Answer(app, environ).rest()
+    until(lambda: not app._background()._calls)
+    assert app._background().app._webhooks["/alexa"][1]._under_way == {}
+
+
+@pytest.mark.parametrize("path", ["/alexa", "/google", "/call"])
+def test_gunicorn_says_how_platforms_are_configured(gunicorn, path):
+    with gunicorn.connection() as it:
+        it.request("POST", path, b"{}", {"Content-Type": "application/json"})
+        with it.getresponse() as answer:
+            assert answer.status == 503
+            assert b"not configured: ChannelApp(dialogue, " in answer.read()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
 
@@ -98,6 +98,12 @@ def _texts(given: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(given))
 
 
+def _names(given: Iterable[str]) -> frozenset[str]:
+    if isinstance(given, str):
+        raise TypeError("fulfils must list intents, not be one")
+    return frozenset(given)
+
+
 @attrs.frozen(kw_only=True)
 class Intents:
     """Which of a skill's intents say what.
@@ -120,7 +126,7 @@ class Intents:
     message: str = "MessageIntent"
     slot: str = "text"
     texts: Mapping[str, str] = attrs.field(default=INTENTS, converter=_texts, hash=False)
-    fulfils: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    fulfils: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
 
 
 DEFAULT_INTENTS = Intents()

@@ -129,8 +129,7 @@ class AlexaServer(WebhookServer):
             return None
         assert self.head is not None
         self._signature = AlexaSignature.read(self.head)
-        known = self._certificates.knows(self._signature.url)
-        return None if known else CertificateNeed(url=self._signature.url)
+        return self._certificates.need(self._signature.url)
 
     def _learn(self, need: Need, value: bytes) -> None:
         assert isinstance(need, CertificateNeed)
@@ -150,6 +149,9 @@ class AlexaServer(WebhookServer):
             check_timestamp(request.timestamp, request.type, self._now())
         if self._skill_ids is not None and request.application_id not in self._skill_ids:
             raise SignatureError(f"the request is for another skill: {request.application_id!r}")
+        named = request.session.application.application_id if request.session is not None else ""
+        if named not in ("", request.application_id):
+            raise SignatureError(f"the request is for two skills: {named!r} and {request.application_id!r}")
         self.request = request
         self.attributes = {} if request.session is None else dict(request.session.attributes)
         if request.error is not None:

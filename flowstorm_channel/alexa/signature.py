@@ -6,6 +6,7 @@ roots that it trusts, and the time (external.md, 1, "Authentication").
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import warnings
@@ -19,6 +20,7 @@ import attrs
 from flowstorm_channel.codecs.faults import shown
 from flowstorm_channel.codecs.scalars import from_base64
 from flowstorm_channel.errors import SignatureError
+from flowstorm_channel.events import CertificateNeed
 from flowstorm_channel.wire import RequestHead
 
 if TYPE_CHECKING:
@@ -65,6 +67,11 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/-]*", re.ASCII)
 
 
 # ------------------------------------------------------------ headers
+
+
+REFUSED_FOR = 60.0
+"""Seconds for which an address is not fetched from again whose certificates were refused."""
+MOST_REFUSED = 1000
 
 
 @attrs.frozen(kw_only=True)
@@ -221,6 +228,7 @@ class AlexaCertificates:
         self._keep_for = keep_for
         self._most = most
         self._signers: dict[str, _Signer] = {}  # the oldest first
+        self._refused: dict[str, float] = {}  # until when
 
     def knows(self, url: str) -> bool:
         """Whether the chain of an address is here, and fresh: else it has to be fetched, and added.
@@ -230,6 +238,23 @@ class AlexaCertificates:
         """
         signer = self._signers.get(url)
         return signer is not None and self._clock() < signer.fresh_until
+
+    def need(self, url: str) -> CertificateNeed | None:
+        """What has to be fetched, and added, before signatures of that address can be checked.
+
+        Args:
+            url: `AlexaSignature.url`.
+
+        Raises:
+            SignatureError: what the address gave has just been refused; it is not to be fetched all the time.
+        """
+        if self.knows(url):
+            return None
+        if self._clock() < self._refused.get(url, -math.inf):
+            if url in self._signers:
+                return None  # the earlier ones may be valid still
+            raise SignatureError(f"the certificates of {shown(url)} have been refused")
+        return CertificateNeed(url=url)
 
     def add(self, url: str, pem: bytes, now: datetime) -> None:
         """Verify the chain that an address gave, and keep it. One that is refused changes nothing.
@@ -244,9 +269,15 @@ class AlexaCertificates:
             ValueError: `now` has no zone.
         """
         now = _aware(now)
-        chain = _load_chain(pem)
-        key = _check_leaf(chain[0], now)
-        verified = self._verify(chain, now)
+        try:
+            chain = _load_chain(pem)
+            key = _check_leaf(chain[0], now)
+            verified = self._verify(chain, now)
+        except SignatureError:
+            self._refused[url] = self._clock() + REFUSED_FOR
+            if len(self._refused) > MOST_REFUSED:
+                del self._refused[next(iter(self._refused))]
+            raise
         signer = _Signer(
             key=key,
             valid_from=max(each.not_valid_before_utc for each in verified),

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypedDict
 
 import attrs
 
+from flowstorm_channel.channel import cost_of
 from flowstorm_channel.contrib.fetch import Fetch, fetch
 from flowstorm_channel.contrib.stores import Hold, Store
 from flowstorm_channel.errors import LocalProtocolError, TooLateError
@@ -125,10 +126,10 @@ class Sound:
     def feed(self, block: bytes) -> None:
         """Add a block; the driver does."""
         self._blocks.append(block)
-        self._held += len(block)
+        self._held += cost_of(block)
         while self._live and self._held > self._most and len(self._blocks) > 1:
             oldest = self._blocks.popleft()
-            self._held -= len(oldest)
+            self._held -= cost_of(oldest)
             self.dropped += len(oldest)
         self._more.set()
 
@@ -147,7 +148,7 @@ class Sound:
             self._more.clear()
             await self._more.wait()
         block = self._blocks.popleft()
-        self._held -= len(block)
+        self._held -= cost_of(block)
         self._taken()
         return block
 
@@ -180,8 +181,9 @@ class Host:
             one part, several, or None. What it leaves open is finished for it. It is cancelled when the turn
             is interrupted.
         recogniser: takes a `Sound` and yields what it hears: pairs of a text (or an Input) and whether it is
-            final. It may end after a final result; for a stream that goes on it is called again. The client is told to send audio as soon as it is called; what comes before it listens is
-            kept. Without one, requests for audio are not acknowledged.
+            final. It may end after a final result; for a stream that goes on it is called again. The client
+            is told to send audio as soon as it is called; what comes before it listens is kept. Without one,
+            requests for audio are not acknowledged.
         voice: makes the audio of an item, a whole file of ``config.tts_file_type``, for clients that require
             speech as a stream (`TtsType.REQUIRED_STREAMING`).
         authorise: takes the Init and returns None to accept it, or the text of the refusal.

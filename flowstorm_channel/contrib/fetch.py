@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 
@@ -24,7 +25,7 @@ log = logging.getLogger("flowstorm_channel")
 Fetch = Callable[[str], Awaitable[bytes | None]]
 """Gets what an address gives; None: it gives nothing."""
 
-SECONDS = 5.0
+SECONDS = 3.0
 """How long a server may take to send something."""
 MOST = 256 * 1024
 """Bytes that are taken."""
@@ -77,9 +78,12 @@ def _get(url: str) -> bytes | None:
                 if time.monotonic() > until:
                     raise TimeoutError(f"{url} takes more than {SECONDS} seconds")
     except HTTPError as error:
-        if error.code < 500:
-            return None  # a redirection is nothing either
+        with error:
+            if error.code < 500:
+                return None  # a redirection is nothing either
         raise
+    except HTTPException as error:
+        raise OSError(f"{url} answers with nonsense: {error!r}") from error
     if len(data) > MOST:
         raise OSError(f"{url} gives more than {MOST} bytes")
     return data

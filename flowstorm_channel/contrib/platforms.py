@@ -141,7 +141,7 @@ class Twilio:
             this and the path of the request. Proxies change what a server sees of its own address.
         allow_unsigned: nothing is verified, no `auth_token` is needed: to try out.
         error_audio: what a caller hears when an error ends the call, as for `Turn.say`.
-        silence_timeout: milliseconds after the last word was played until the input is ``#silence``; 0: never.
+        silence_timeout: milliseconds after the last word until the input is ``#silence``; 0: never.
         stream_url: of a call's audio, ``wss://…``, when another server takes it than the webhook.
         shared_keys: the secrets of shared keys by their ids, for accounts that sign with these.
         greet: is shown the webhook of each call that comes in, and returns the parameters of its stream, or

@@ -151,7 +151,7 @@ def _check_claims(claims: Mapping[str, Any], audience: Collection[str], moment: 
     if found:
         # Google signs tokens of its users and of anybody's programs with the same keys, for any audience.
         raise SignatureError("the token says who somebody is, not that the Assistant asks", path=found[0])
-    if type(claims.get("jti")) is not str:
+    if type(claims.get("jti")) is not str or not claims["jti"]:
         raise SignatureError("missing", path="jti")
     issued, expires = _seconds(claims, "iat"), _seconds(claims, "exp")
     if issued > moment + SKEW:

@@ -27,7 +27,7 @@ from flowstorm_channel.events import (
     Side,
     Version,
 )
-from flowstorm_channel.http import head_size, unsafe
+from flowstorm_channel.http import head_size
 from flowstorm_channel.sessions import uuid4_text
 from flowstorm_channel.socket_v2 import bodies
 from flowstorm_channel.socket_v2.bodies import Form
@@ -42,7 +42,7 @@ from flowstorm_channel.socket_v2.settings import (
 from flowstorm_channel.socket_v2.states import CLIENT_V2, CLIENT_V2_AUDIO, CLIENT_V2_DEADLINES
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.values import INTRO, AudioFileType, SttEncoding, SttMode
-from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead
+from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead, unsafe
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

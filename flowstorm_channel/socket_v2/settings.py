@@ -15,10 +15,9 @@ import attrs
 
 from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.events import InitEvent
-from flowstorm_channel.http import unsafe
 from flowstorm_channel.locales import Locale, check_zone
 from flowstorm_channel.values import AudioFileType, ClientConfig, SttEncoding, SttMode, TtsType
-from flowstorm_channel.wire import RequestHead, ResponseHead
+from flowstorm_channel.wire import RequestHead, ResponseHead, unsafe
 
 __all__ = [
     "COOKIE",

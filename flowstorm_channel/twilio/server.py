@@ -247,7 +247,8 @@ class TwilioServer(ServerChannel):
         try:
             if not _is_mulaw(start.media_format):
                 raise RemoteProtocolError("is not μ-law of 8000 Hz, mono", path="start.mediaFormat")
-            check_key(start.parameter("appKey") or DEFAULT_KEY)
+            init = self._introduction(start)
+            check_key(init.key, init.device_id)
         except RemoteProtocolError as error:
             self._fault(error)
             self._break("> Error", "error", ErrorEvent(text=str(error)))
@@ -255,7 +256,7 @@ class TwilioServer(ServerChannel):
         self.start = start
         if start.call_sid is not None and well_formed(start.call_sid):
             self._proposed = start.call_sid
-        self._question = init = self._introduction(start)
+        self._question = init
         self._tell(init)
 
     def _introduction(self, start: Start) -> InitEvent:
