@@ -352,6 +352,11 @@ class ServerChannel(Channel):
         return None if self._init is _NOBODY else self._init
 
     @property
+    def patience(self) -> float | None:
+        """Seconds for which the client still waits for an answer; None: as long as it takes."""
+        return None
+
+    @property
     def turn(self) -> Turn:
         """The turn of the InputEvent told last. Take it while you hold that event.
 
@@ -528,7 +533,7 @@ class ServerChannel(Channel):
 
     def _on_init(self, what: str, event: InitEvent) -> None:
         try:
-            check_key(event.key, event.device_id)
+            check_who(event)
         except RemoteProtocolError as error:
             self._fault(error)
         else:
@@ -899,17 +904,26 @@ RESERVED = "alexa:"
 """How keys begin that are Alexa's: a host can rely on who has sent them."""
 
 
-def check_key(key: str, device_id: str = "") -> None:
-    """Refuse a key that only Alexa may have, and names that would be something else in a log.
+def check_names(key: str, device_id: str) -> None:
+    """Refuse names that would be something else in a log.
 
     Raises:
-        RemoteProtocolError: they are such.
+        RemoteProtocolError: a control character stands in one.
     """
-    if key.lower().startswith(RESERVED):
-        raise RemoteProtocolError(f"keys that begin with {RESERVED} are Alexa's", path="key")
     for name, text in (("key", key), ("deviceId", device_id)):
         if unsafe(text):
             raise RemoteProtocolError("a control character stands in it", path=name)
+
+
+def check_who(init: InitEvent) -> None:
+    """Refuse the names of a client that is not Alexa's.
+
+    Raises:
+        RemoteProtocolError: the key is one that only Alexa may have, or a control character stands in a name.
+    """
+    if init.key.strip().lower().startswith(RESERVED):
+        raise RemoteProtocolError(f"keys that begin with {RESERVED} are Alexa's", path="key")
+    check_names(init.key, init.device_id)
 
 
 def _merged(request: Request) -> Input:

@@ -345,8 +345,12 @@ class WebhookServer(HttpServerChannel):
             return min((each for each in limits if each is not None), default=None)
         if name != "answer":
             return super()._limit(name)
+        return self.patience
+
+    @property
+    def patience(self) -> float | None:
+        # It began when the request was sent.
         patience = self._patience()
-        # It is the platform's patience, and it began when the request was sent.
         return None if patience is None else max(self._opened_at + patience - self._clock(), 0.001)
 
     def _timed_out(self, name: str) -> None:

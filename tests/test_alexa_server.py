@@ -1022,7 +1022,7 @@ def mutated(kind: object, changes: Iterable[tuple[str, object]]) -> dict[str, An
             if value is ...:
                 here.pop(last, None)
             else:
-                here[last] = value
+                here[last] = copy.deepcopy(value)
     return tree
 
 

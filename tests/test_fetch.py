@@ -323,6 +323,16 @@ async def test_what_could_be_had_before_is_tried_again_soon(at):
     assert await at.fetch(b"y") == b"y"
 
 
+def test_nothing_is_waited_for_without_end(monkeypatch, caplog):
+    monkeypatch.setattr(fetching, "SECONDS", 0.02)
+
+    async def forever(_):
+        await asyncio.Event().wait()
+
+    assert run(lambda: Fetcher(forever)("a")) is None
+    assert "a cannot be fetched" in caplog.text
+
+
 def test_strangers_do_not_keep_others_from_what_they_need(caplog):
     """What is known to be there is fetched at once, however much is waited for."""
 

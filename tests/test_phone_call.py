@@ -27,6 +27,7 @@ from flowstorm_channel.contrib.platforms import Twilio
 from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.events import (
     BinaryEvent,
+    DtmfEvent,
     FaultEvent,
     InputEvent,
     SessionEndEvent,
@@ -636,6 +637,22 @@ def test_a_call_without_a_recogniser(loop):
     assert call.ended_at == 7.0
 
 
+@pytest.mark.parametrize(("timeout", "heard_at"), [(2000, [3.0, 6.0]), (0, [])], ids=["short", "never"])
+def test_how_long_silence_is(loop, timeout, heard_at):
+    told = Told(loop)
+
+    async def dialogue(turn):
+        yield f"{turn.text.strip('#')[:1]} 1"
+
+    async def main():
+        settings = {"silence_timeout": timeout}
+        async with calling(dialogue, settings=settings, voice=voice, observe=told) as call:
+            await call.until(8.0)
+
+    loop.run_until_complete(main())
+    assert told.inputs() == [(0.0, "#intro"), *((at, "#silence") for at in heard_at)]
+
+
 def test_a_recogniser_that_is_too_slow_misses_what_is_oldest(loop):
     sounds, blocks = [], []
 
@@ -654,7 +671,9 @@ def test_a_recogniser_that_is_too_slow_misses_what_is_oldest(loop):
     async def main():
         told = Told(loop)
         functions = {"recogniser": recogniser, "voice": voice, "observe": told}
-        async with calling(dialogue, limits=Limits(queued_bytes=10 * cost_of(bytes(FRAME))), **functions) as call:
+        async with calling(
+            dialogue, limits=Limits(queued_bytes=10 * cost_of(bytes(FRAME))), **functions
+        ) as call:
             call.speak(speech(1, 2.9) + speech(2, 1.0))
             await call.until(4.0)
         return told
@@ -665,6 +684,58 @@ def test_a_recogniser_that_is_too_slow_misses_what_is_oldest(loop):
     assert told.inputs() == [(0.0, "#intro"), (3.0, "the end")]
     assert len(told.of(BinaryEvent)) == 200
     assert sounds[0].dropped >= 140 * FRAME
+
+
+def test_a_recogniser_may_end_with_the_utterance(loop):
+    """Then the next one is begun with what comes next, and none of it is lost."""
+    told, begun = Told(loop), []
+
+    async def recogniser(sound):
+        begun.append(round(loop.time(), 3))
+        loud = 0
+        async for block in sound:
+            loud += block[0] == 1
+            if loud == 25:
+                yield "one", True
+                return
+
+    async def dialogue(turn):
+        yield f"{turn.text.strip('#')[:1]} 1"
+
+    async def main():
+        async with calling(dialogue, recogniser=recogniser, voice=voice, observe=told) as call:
+            await call.until(1.0)
+            call.speak(speech(1, 1.5))
+            await call.until(5.0)
+
+    loop.run_until_complete(main())
+    assert told.inputs() == [(0.0, "#intro"), (1.5, "one"), (2.0, "one"), (2.5, "one")]
+    assert len(begun) == 4
+
+
+@pytest.mark.parametrize("final", [True, False], ids=["sure", "unsure"])
+def test_a_recogniser_that_does_not_listen(loop, final):
+    """It says something at once, whatever it would hear. Everybody else is served nevertheless."""
+    told, begun = Told(loop), []
+
+    async def recogniser(_):
+        begun.append(loop.time())
+        assert len(begun) < 1000  # else this would never end
+        yield "x", final
+
+    async def dialogue(turn):
+        yield f"{turn.text.strip('#')[:1]} 1"
+
+    async def main():
+        async with calling(dialogue, recogniser=recogniser, voice=voice, observe=told) as call:
+            await call.until(1.0)
+            call.press("1")
+            await call.until(2.0)
+
+    loop.run_until_complete(main())
+    assert len(told.of(DtmfEvent)) == 1
+    # At most one for each frame.
+    assert len(begun) <= 101 if final else len(begun) == 1
 
 
 def test_a_dialogue_may_ask_for_one_utterance_at_a_time(loop):

@@ -556,6 +556,21 @@ def test_certificates_that_cannot_be_had(platform, document, caplog):
 
 
 @each_platform
+def test_what_is_fetched_has_to_be_bytes(platform, complaints):
+    """Else it is the host's mistake, and told as such."""
+
+    async def main():
+        app = verified(platform, source=Source("a text"), apology="Sorry.")
+        async with in_memory(app) as client:
+            answer = await ask(client, request(platform))
+            assert (answer.status_code, answer.json()) == (503, {"error": "Sorry."})
+
+    run(main)
+    assert len(complaints) == 1
+    complaints.clear()
+
+
+@each_platform
 def test_certificates_are_fetched_again_after_their_time(platform):
     source = Source(platform.document())
 
@@ -1103,6 +1118,29 @@ def test_no_body_is_a_failure_of_ours(house, platform, data):
     assert (status == 200) or list(tree) == ["error"]
 
 
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        ["signaturecertchainurl", "signature-256", "signature", "authorization", "google-assistant-signature"]
+    ),
+    st.text("\x00\r\n\xff%:/.-_=abAB0", max_size=30)
+    | st.sampled_from(
+        ["https://s3.amazonaws.com/echo.api/x", "https://s3.amazonaws.com:x/echo.api/", "Bearer x", "a.b.c"]
+    ),
+)
+
+
+@each_platform
+@pytest.mark.usefixtures("house")
+@settings(max_examples=50, deadline=None, database=None)
+@given(headers=HEADERS)
+def test_no_header_is_a_failure_of_ours(platform, headers):
+    app = verified(platform, source=Source(None))
+    pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    status, answer = call(app, platform.path, platform.peer().launch()[1], pairs)
+    assert status in (400, platform.unverified)
+    assert list(json.loads(answer)) == ["error"]
+
+
 def test_after_all_that_a_request_is_answered(house):
     for platform in ("alexa", "google"):
         peer = PLATFORMS[{"google": "google-3"}.get(platform, platform)].peer()
@@ -1407,6 +1445,8 @@ def test_shared_keys_sign_too():
         lambda: Twilio(public_url=PUBLIC),
         lambda: Twilio(allow_unsigned=True),
         lambda: phones(auth_token=""),
+        lambda: phones(shared_keys={"KS1": ""}),
+        lambda: phones(silence_timeout=-1),
         lambda: phones(public_url="voice.example.com"),
         lambda: phones(public_url=f"{PUBLIC}?x=1"),
         lambda: phones(public_url="http://voice.example.com"),
@@ -1418,7 +1458,8 @@ def test_shared_keys_sign_too():
         *("Alexa: nothing", "Alexa: no skills", "Alexa: one skill", "Alexa: no skill", "Alexa: no roots"),
         *("Google: nothing", "Google: one project", "Google: one project, unsigned"),
         *("Twilio: nothing", "Twilio: no address", "Twilio: no token", "Twilio: unsigned without address"),
-        *("Twilio: an empty token", "Twilio: a host", "Twilio: a query", "Twilio: no TLS"),
+        *("Twilio: an empty token", "Twilio: an empty key", "Twilio: silence before the end"),
+        *("Twilio: a host", "Twilio: a query", "Twilio: no TLS"),
         *("Twilio: no stream", "Twilio: another stream", "Twilio: a stream with a query"),
     ],
 )

@@ -25,7 +25,7 @@ from flowstorm_channel.events import (
     Need,
     UnknownEvent,
 )
-from flowstorm_channel.server import ServerOptions
+from flowstorm_channel.server import ServerOptions, check_names
 from flowstorm_channel.sessions import Session, Sessions, adopted
 from flowstorm_channel.values import ClientConfig, Input, Response
 from flowstorm_channel.webhook import WebhookServer, check_text, json_of
@@ -162,7 +162,9 @@ class AlexaServer(WebhookServer):
         self._user_left = answering(request) is Answering.SILENT
         if self._travels:
             self._unpack(self.attributes.pop(SESSION, None))
-        return self._introduction(request), said
+        init = self._introduction(request)
+        check_names(init.key, init.device_id)
+        return init, said
 
     def _answer_at_once(self, request: AlexaRequest) -> bytes:
         """To what no dialogue hears."""

@@ -424,7 +424,11 @@ class Driver:
 
     async def _authorise(self, authorise: Authorise, init: InitEvent) -> None:
         try:
-            refusal = await authorise(init)
+            refusal = await asyncio.wait_for(authorise(init), self.channel.patience)
+        except asyncio.TimeoutError:
+            log.warning("authorisation takes longer than the client waits")
+            self._refuse(self._host.apology, 503)
+            return
         except Exception:
             log.exception("authorisation failed")
             refusal = self._host.apology

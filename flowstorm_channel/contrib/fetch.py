@@ -34,7 +34,9 @@ AT_ONCE = 4
 WAITING = 32
 """Addresses that may wait for that; those of strangers that come then are not fetched from."""
 FAILED_FOR = 60.0
-"""Seconds for which an address that gave nothing is not tried again; a tenth when it has given something."""
+"""Seconds for which an address that gave nothing is not tried again."""
+UNSURE_FOR = 5.0
+"""The same when it could not be asked, or has given something before."""
 _REMEMBERED = 1000
 
 
@@ -118,7 +120,7 @@ class Fetcher:
         return await asyncio.shield(task)  # others wait for it, too
 
     async def _get(self, url: str) -> bytes | None:
-        found = None
+        found, seconds = None, FAILED_FOR if url not in self._proven else UNSURE_FOR
         try:
             if url in self._proven:
                 found = await asyncio.wait_for(self._fetch(url), 2 * SECONDS)
@@ -127,10 +129,10 @@ class Fetcher:
                     found = await asyncio.wait_for(self._fetch(url), 2 * SECONDS)
         except Exception as error:
             log.warning("%s cannot be fetched: %s", url, error)
+            seconds = UNSURE_FOR
         finally:
             del self._under_way[url]
         if found is None:
-            seconds = FAILED_FOR / 10 if url in self._proven else FAILED_FOR
             _remember(self._failed, url, self._clock() + seconds)
         else:
             _remember(self._proven, url, None)

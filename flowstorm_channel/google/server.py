@@ -12,7 +12,7 @@ from flowstorm_channel.errors import RemoteProtocolError, SignatureError
 from flowstorm_channel.events import InitEvent, Need
 from flowstorm_channel.google.requests import V2Request, V3Request, read_request
 from flowstorm_channel.google.signature import GoogleKeys, project_of, token_of
-from flowstorm_channel.server import ServerOptions, check_key
+from flowstorm_channel.server import ServerOptions, check_who
 from flowstorm_channel.sessions import Sessions, adopted
 from flowstorm_channel.values import ClientConfig, Input, Response
 from flowstorm_channel.webhook import WebhookServer, check_text, json_of
@@ -123,6 +123,7 @@ class GoogleAssistantServer(WebhookServer):
         if request.zone_id is not None:
             config = config.replace(zone_id=request.zone_id)
         init = InitEvent(key=self._key(), device_id=request.device_id, config=config)
+        check_who(init)
         return init, request.input()
 
     def _key(self) -> str:
@@ -132,9 +133,7 @@ class GoogleAssistantServer(WebhookServer):
             query = dict(parse_qsl(urlsplit(self.head.url).query, max_num_fields=100))
         except ValueError:
             raise RemoteProtocolError("the address is malformed") from None
-        key = query.get("key", DEFAULT_KEY)
-        check_key(key)
-        return key
+        return query.get("key", DEFAULT_KEY)
 
     @property
     def _proposed_session(self) -> str | None:

@@ -31,7 +31,7 @@ from flowstorm_channel.events import (
     Version,
 )
 from flowstorm_channel.http import HttpServerChannel, is_secure
-from flowstorm_channel.server import AudioStream, ServerOptions, check_key
+from flowstorm_channel.server import AudioStream, ServerOptions, check_who
 from flowstorm_channel.sessions import Rendezvous, Sessions, well_formed
 from flowstorm_channel.socket_v2 import bodies
 from flowstorm_channel.socket_v2.bodies import Form
@@ -131,7 +131,7 @@ class SocketV2Server(HttpServerChannel):
         assert self.head is not None
         try:
             settings = Settings.read(self.head)
-            check_key(settings.key)
+            check_who(settings.init)
         except RemoteProtocolError as error:
             self._reject(400, error)
             return

@@ -24,7 +24,7 @@ from flowstorm_channel.events import (
     UnknownEvent,
     UnsentEvent,
 )
-from flowstorm_channel.server import EMPTY, AudioStream, ServerChannel, ServerOptions, Turn, check_key
+from flowstorm_channel.server import EMPTY, AudioStream, ServerChannel, ServerOptions, Turn, check_who
 from flowstorm_channel.sessions import well_formed
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.twilio.audio import SAMPLE_RATE, spoken
@@ -248,7 +248,7 @@ class TwilioServer(ServerChannel):
             if not _is_mulaw(start.media_format):
                 raise RemoteProtocolError("is not μ-law of 8000 Hz, mono", path="start.mediaFormat")
             init = self._introduction(start)
-            check_key(init.key, init.device_id)
+            check_who(init)
         except RemoteProtocolError as error:
             self._fault(error)
             self._break("> Error", "error", ErrorEvent(text=str(error)))
