@@ -250,7 +250,7 @@ def part(tree, *names):
 @settings(max_examples=60)
 def test_a_request_of_amazons_library_says_the_same_here(theirs):
     ours = of_amazon(theirs)
-    assert ours.type == theirs.request.object_type
+    assert ours.kind == theirs.request.object_type
     assert ours.request_id == theirs.request.request_id
     assert ours.timestamp == theirs.request.timestamp.replace(tzinfo=None)
     assert ours.locale == theirs.request.locale
@@ -348,15 +348,15 @@ def test_a_slot_is_what_was_said_and_what_the_model_calls_it(tree, slot):
 
 
 @given(json_maps())
-@example({"type": "IntentRequest", "intent": {"name": 5, "slots": [1]}, "timestamp": {}, "locale": 1})
+@example({"kind": "IntentRequest", "intent": {"name": 5, "slots": [1]}, "timestamp": {}, "locale": 1})
 @example(
-    {"type": "IntentRequest", "intent": {"slots": {"a": None, "text": {"value": []}}}, "timestamp": 1e300}
+    {"kind": "IntentRequest", "intent": {"slots": {"a": None, "text": {"value": []}}}, "timestamp": 1e300}
 )
-@example({"type": "Alexa.Presentation.APL.UserEvent", "arguments": {"0": "a"}, "token": []})
+@example({"kind": "Alexa.Presentation.APL.UserEvent", "arguments": {"0": "a"}, "token": []})
 def test_whatever_a_request_is_about_it_can_be_asked(tree):
     request = read({"session": {}, "request": tree})
     assert request.request == tree
-    for name in ("type", "request_id", "timestamp", "locale", "intent", "slots", "touched", "reason"):
+    for name in ("kind", "request_id", "timestamp", "locale", "intent", "slots", "touched", "reason"):
         assert isinstance(getattr(request, name), str | dict | None | datetime)
     assert request.error is None or request.error
     input_of(request)

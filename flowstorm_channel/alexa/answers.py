@@ -91,7 +91,7 @@ def answer(
         TypeError, ValueError: JSON has no form for a session attribute or a directive.
     """
     if answering(request) is Answering.SILENT:
-        unsaid = Unsent("response", f"nothing may be answered to {request.type}")
+        unsaid = Unsent("response", f"nothing may be answered to {request.kind}")
         playable = any(each.playable for each in response.items)
         return AlexaResponse(session_attributes=session_attributes), (unsaid,) if playable else ()
     parts = _Parts(base_url, limits)

@@ -137,7 +137,7 @@ DEFAULT_INTENTS = Intents()
 
 def answering(request: AlexaRequest) -> Answering:
     """How a request is answered. Outside of a session there is nobody to answer."""
-    found = REQUESTS.get(request.type, Answering.NONE)
+    found = REQUESTS.get(request.kind, Answering.NONE)
     return Answering.NONE if request.session is None and found is not Answering.CAN_FULFILL else found
 
 
@@ -185,7 +185,7 @@ def _joined(slots: list[Slot]) -> str:
 
 
 def _text(request: AlexaRequest, intents: Intents) -> str:
-    match request.type:
+    match request.kind:
         case "LaunchRequest":
             return INTRO
         case "SessionEndedRequest":

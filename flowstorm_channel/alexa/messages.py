@@ -257,7 +257,7 @@ class AlexaRequest(Value):
     request: JsonMap = member(doc="what it is about, as it came")
 
     @property
-    def type(self) -> str:
+    def kind(self) -> str:
         """What it is about: ``LaunchRequest``, ``IntentRequest`` …; empty when it does not say so."""
         return _text(self.request, "type") or ""
 

@@ -146,7 +146,7 @@ class AlexaServer(WebhookServer):
     def _understand(self, tree: Any) -> tuple[InitEvent, Input] | bytes:
         request = self._codec.value_of(AlexaRequest, tree)
         if self._certificates is not None:
-            check_timestamp(request.timestamp, request.type, self._now())
+            check_timestamp(request.timestamp, request.kind, self._now())
         if self._skill_ids is not None and request.application_id not in self._skill_ids:
             raise SignatureError(f"the request is for another skill: {request.application_id!r}")
         named = request.session.application.application_id if request.session is not None else ""
@@ -170,7 +170,7 @@ class AlexaServer(WebhookServer):
         """To what no dialogue hears."""
         if answering(request) is Answering.CAN_FULFILL:
             return json_of(can_fulfill(request, self._intents).to_json())
-        if not request.type or request.type in SPELLINGS:
+        if not request.kind or request.kind in SPELLINGS:
             raise RemoteProtocolError("no type that a request has", path="request.type")
         if request.error is None:
             self._tell(UnknownEvent(data=request.request))
