@@ -295,17 +295,25 @@ async def test_a_few_at_a_time(at):
 
 
 @pytest.mark.parametrize(
-    "found", [None, OSError("no route"), RuntimeError("?")], ids=["nothing", "error", "fault"]
+    ("found", "seconds"),
+    [
+        (None, fetching.FAILED_FOR),
+        (OSError("no route"), fetching.UNSURE_FOR),
+        (RuntimeError("?"), fetching.UNSURE_FOR),
+    ],
+    ids=["nothing", "error", "fault"],
 )
-def test_what_cannot_be_had_is_not_tried_again_at_once(found, caplog):
+def test_what_cannot_be_had_is_not_tried_again_at_once(found, seconds, caplog):
+    """That there is nothing holds for longer than that nobody could be asked."""
+
     @under_asyncio
     async def test(at):
         assert await at.fetch(found) is None
         for _ in range(2):
             assert await at.fetcher("a") is None
-            at.clock.advance(29)
+            at.clock.advance(0.49 * seconds)
         assert at.source.asked == ["a"]
-        at.clock.advance(2.5)
+        at.clock.advance(0.03 * seconds)
         assert await at.fetch(b"x") == b"x"
         assert await at.fetch(b"y") == b"y"
 
@@ -317,9 +325,10 @@ def test_what_cannot_be_had_is_not_tried_again_at_once(found, caplog):
 @under_asyncio
 async def test_what_could_be_had_before_is_tried_again_soon(at):
     await at.fetch(b"x")
-    assert await at.fetch(OSError("a hiccup")) is None
-    assert await at.fetcher("a") is None
-    at.clock.advance(6.5)
+    for nothing in (OSError("a hiccup"), None):
+        assert await at.fetch(nothing) is None
+        assert await at.fetcher("a") is None
+        at.clock.advance(fetching.UNSURE_FOR + 0.1)
     assert await at.fetch(b"y") == b"y"
 
 

@@ -425,6 +425,31 @@ def test_an_authorisation_that_fails(platform, complaints):
     complaints.clear()
 
 
+@each_platform
+def test_an_authorisation_that_takes_too_long(platform):
+    """The platform would not wait for it."""
+    cancelled = []
+
+    async def authorise(_):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(True)
+
+    heard = Heard()
+
+    async def main():
+        timeouts = Timeouts(**{platform.deadline: 0.1})
+        app = unsigned(platform, heard, authorise=authorise, timeouts=timeouts, apology="Sorry.")
+        async with in_memory(app) as client:
+            answer = await ask(client, platform.peer().launch())
+            assert (answer.status_code, answer.json()) == (503, {"error": "Sorry."})
+
+    run(main)
+    assert cancelled == [True]
+    assert heard.texts == []
+
+
 # ------------------------------------------------------------ signatures
 
 

@@ -105,7 +105,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            app.close()  # else what still runs would be broken off after a while, with tracebacks
+            await app.aclose()  # else what still runs would be broken off after a while, with tracebacks
             await super().shutdown(sockets)
 
     Server(config).run(sockets=[listener])

@@ -108,7 +108,7 @@ class ChannelApp:
         """Those of V2, when no store keeps them, and the requests that are under way."""
         self._webhooks = {ALEXA_PATH: (alexa, make_sessions()), GOOGLE_PATH: (google, make_sessions())}
         self._twilio = twilio
-        self._drivers: set[Driver] = set()
+        self._drivers: dict[Driver, asyncio.Task[Any] | None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entrance."""
@@ -149,7 +149,8 @@ class ChannelApp:
             try:
                 request = await asyncio.wait_for(reading, self._settings["timeouts"].body)
             except asyncio.TimeoutError:
-                await _answer(send, 408, "the body of the request does not go on")
+                http1 = scope.get("http_version", "1.1") < "2"
+                await _answer(send, 408, "the body of the request does not go on", close=http1)
             else:
                 if request is not None:
                     head, text = self._twilio.answer(*request, self._settings["limits"])
@@ -166,13 +167,24 @@ class ChannelApp:
         for driver in tuple(self._drivers):
             driver.close(CloseCode.GOING_AWAY, "the server is going away")
 
+    async def aclose(self, seconds: float = 1.0) -> None:
+        """The same, and wait until the clients have been told.
+
+        Args:
+            seconds: to wait at most.
+        """
+        self.close()
+        open_ = [task for task in self._drivers.values() if task is not None]
+        if open_:
+            await asyncio.wait(open_, timeout=seconds)
+
     async def _drive(self, channel: ServerChannel, transport: Transport) -> None:
         driver = Driver(channel, transport, self.host)
-        self._drivers.add(driver)
+        self._drivers[driver] = asyncio.current_task()
         try:
             await driver.run()
         finally:
-            self._drivers.discard(driver)
+            del self._drivers[driver]
 
 
 class _WebSocket:
@@ -320,9 +332,9 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-async def _answer(send: Send, status: int, text: str) -> None:
+async def _answer(send: Send, status: int, text: str, *, close: bool = False) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-    if status == 408:
+    if close:
         headers.append((b"connection", b"close"))
     if status == 426:
         headers += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]

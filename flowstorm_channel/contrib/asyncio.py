@@ -90,6 +90,8 @@ class Sound:
         self.stream = stream
         self.dropped = 0
         """Bytes that the recogniser was too slow for."""
+        self.heard = 0
+        """Blocks that the recogniser has taken."""
         self._most = most
         self._live = live
         self._taken = taken
@@ -149,6 +151,7 @@ class Sound:
             await self._more.wait()
         block = self._blocks.popleft()
         self._held -= cost_of(block)
+        self.heard += 1
         self._taken()
         return block
 
@@ -489,17 +492,19 @@ class Driver:
                 log.exception("the recogniser failed")
                 if not sound.stream.over:
                     # For the user it is as if nothing had been heard; so the dialogue gets to say something.
-                    sound.stream.ready()
-                    sound.stream.recognized(SILENCE, final=True)
+                    with suppress(LocalProtocolError):  # too much waits to be sent already
+                        sound.stream.ready()
+                        sound.stream.recognized(SILENCE, final=True)
 
     async def _recognise(self, recogniser: Recogniser, sound: Sound) -> bool:
         """Have an utterance recognised; whether there may be another one, on a stream that stays open."""
-        complete = False
+        complete, before = False, sound.heard
         async with aclosing(_closable(recogniser(sound))) as heard:
             sound.stream.ready()
             async for what, complete in heard:
                 sound.stream.recognized(what, final=complete)
-        return complete and self.channel.LIVE and not sound.ended and not sound.stream.over
+        listened = sound.heard > before  # else it would say the same again, and again
+        return complete and listened and self.channel.LIVE and not sound.ended and not sound.stream.over
 
     # -------------------------------------------------------- sessions that are stored
 

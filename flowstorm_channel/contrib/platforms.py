@@ -178,6 +178,8 @@ class Twilio:
         self._shared_keys = shared_keys
         self._greet = greet
         # What is wrong with these is told now, and not when the telephone rings.
+        if stream_url is None and not public_url.lower().startswith(("https://", "wss://")):
+            raise ValueError(f"public_url must begin with https://, not be {public_url!r}")
         self.channel()
         connect_stream(stream_url or public_address(public_url, RequestHead(url="/"), "wss"))
 
