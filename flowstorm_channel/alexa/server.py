@@ -172,7 +172,7 @@ class AlexaServer(WebhookServer):
             return json_of(can_fulfill(request, self._intents).to_json())
         if not request.kind or request.kind in SPELLINGS:
             raise RemoteProtocolError("no type that a request has", path="request.type")
-        if request.error is None:
+        if request.kind != "System.ExceptionEncountered":
             self._tell(UnknownEvent(data=request.request))
         return json_of(nothing(request).to_json())
 
