@@ -555,13 +555,17 @@ def test_a_caller_who_leaves_in_the_midst_of_an_answer(loop, way):
     assert len(told.of(SessionEndEvent)) == 1
 
 
-def test_a_server_that_goes_away_closes_its_calls(loop):
+@pytest.mark.parametrize("waits", [False, True], ids=["close", "aclose"])
+def test_a_server_that_goes_away_closes_its_calls(loop, waits):
     told, patient = Told(loop), Patient()
 
     async def main():
         async with calling(patient, recogniser=Ear({}), voice=voice, observe=told) as call:
             await call.until(0.5)
-            call.app.close()
+            if waits:
+                await call.app.aclose()
+            else:
+                call.app.close()
             assert await call.end() == 1001
         return call
 
