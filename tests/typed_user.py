@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, closing
+from datetime import datetime, timezone
 
 from flowstorm_channel import (
+    AudioStream,
+    CertificateNeed,
     InitEvent,
     Input,
     InputAudioStreamOpenEvent,
@@ -26,11 +29,15 @@ from flowstorm_channel import (
     Timeouts,
     Transcript,
     Turn,
+    UnsentEvent,
 )
+from flowstorm_channel.alexa import INTENTS, AlexaServer, Intents
 from flowstorm_channel.codecs import JsonCodec
 from flowstorm_channel.contrib.asgi import ChannelApp
 from flowstorm_channel.contrib.asyncio import Sound
+from flowstorm_channel.contrib.aws_lambda import AlexaHandler
 from flowstorm_channel.contrib.httpx import async_events as httpx_events
+from flowstorm_channel.contrib.platforms import Alexa, GoogleAssistant, Twilio
 from flowstorm_channel.contrib.redis import RedisStore
 from flowstorm_channel.contrib.websockets import async_events, events
 
@@ -91,6 +98,39 @@ def serve_a_request(kept: dict[str, bytes]) -> None:
                 server.provide(event, event.snapshot)
             case InputEvent():
                 server.turn.session.data["heard"] = server.turn.text
+
+
+def keypad(digit: str, stream: AudioStream) -> None:
+    stream.recognized(digit, final=True)
+
+
+platforms = ChannelApp(
+    dialogue,
+    keypad=keypad,
+    alexa=Alexa(
+        skill_ids=["amzn1.ask.skill.x"],
+        intents=Intents(texts={**INTENTS, "AMAZON.YesIntent": "ano"}),
+        title="Hi",
+    ),
+    google=GoogleAssistant(project_ids=["my-project"], reprompt="?"),
+    twilio=Twilio(
+        auth_token="t", public_url="https://voice.example.com", greet=lambda call: {"sender": call.from_}
+    ),
+)
+handler = AlexaHandler(dialogue, skill_ids={"amzn1.ask.skill.x"}, options={"title": "Hi"})
+
+
+def answer_alexa(chains: dict[str, bytes]) -> None:
+    server = AlexaServer(None, skill_ids=None, certificates=None, now=lambda: datetime.now(timezone.utc))
+    for event in server.events():
+        match event:
+            case CertificateNeed():
+                server.provide(event, chains.get(event.url))
+            case InputEvent():
+                if isinstance(server.turn.channel, AlexaServer):
+                    server.turn.channel.attributes["visits"] = 1
+            case UnsentEvent():
+                print(event.part, event.reason)
 
 
 def serve() -> None:
