@@ -26,7 +26,10 @@ from flowstorm_channel import (
 from flowstorm_channel.alexa import AlexaCertificates, AlexaServer, Intents
 from flowstorm_channel.alexa.signature import MOST_REFUSED, REFUSED_FOR
 from flowstorm_channel.codecs import JsonCodec
-from flowstorm_channel.errors import SignatureError
+from flowstorm_channel.contrib.asgi import ChannelApp
+from flowstorm_channel.contrib.aws_lambda import AlexaHandler
+from flowstorm_channel.contrib.platforms import Twilio
+from flowstorm_channel.errors import RemoteProtocolError, SignatureError
 from flowstorm_channel.google import GoogleAssistantServer
 from flowstorm_channel.testing import ManualClock
 from flowstorm_channel.testing.alexa import AlexaPeer
@@ -174,3 +177,23 @@ def test_intents_are_listed() -> None:
     with pytest.raises(TypeError, match="must list intents"):
         Intents(fulfils="BookTable")
     assert Intents(fulfils=["BookTable"]).fulfils == {"BookTable"}
+
+
+# ------------------------------------------------------------ functions that nobody awaits
+
+
+async def never_awaited(*_: object) -> None:
+    """What somebody writes who has seen that the others are coroutines."""
+
+
+def test_functions_that_are_called_are_no_coroutines() -> None:
+    with pytest.raises(TypeError, match="keypad is called, not awaited"):
+        ChannelApp(never_awaited, keypad=never_awaited)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="greet is called, not awaited"):
+        Twilio(public_url="https://h", auth_token="t", greet=never_awaited)  # type: ignore[arg-type]
+
+
+def test_lambda_does_not_take_requests_of_anybody() -> None:
+    handler = AlexaHandler(never_awaited, skill_ids={"x"})
+    with pytest.raises(RemoteProtocolError, match="not verified here"):
+        handler({"requestContext": {"http": {}}, "headers": {}, "body": "{}"})

@@ -79,14 +79,14 @@ def _run(chosen: argparse.Namespace) -> int:
         complain(f"cannot listen on {chosen.host}:{chosen.port}: {error}")
         return 1
     try:
-        functions |= _answered(chosen, listener.getsockname()[1])
+        platforms = _answered(chosen, listener.getsockname()[1])
     except (ValueError, ImportError) as error:
         complain(str(error))
         listener.close()
         return 2
     if chosen.verbose:
         functions["observe"] = _show
-    app = ChannelApp(dialogue, **functions)
+    app = ChannelApp(dialogue, **functions, **platforms)
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -98,8 +98,9 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.allow_unsigned:
         complain(f"requests are NOT verified: {', '.join(sorted(chosen.allow_unsigned))}")
     name = f"[{host}]" if ":" in host else host
+    more = "".join(f", /{'call' if each == 'twilio' else each}" for each in platforms)
     print(
-        f"Listening on ws://{name}:{port}/socket and http://{name}:{port}/client (Ctrl+C stops it)",
+        f"Listening on ws://{name}:{port}/socket and http://{name}:{port}/client{more} (Ctrl+C stops it)",
         flush=True,
     )
 

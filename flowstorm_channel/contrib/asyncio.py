@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
@@ -175,6 +176,11 @@ class HostFunctions(TypedDict, total=False):
     fetch: Fetch
 
 
+def _plain(_: object, attribute: attrs.Attribute[Any], function: object) -> None:
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"{attribute.name} is called, not awaited: write it as `def`, not `async def`")
+
+
 @attrs.define(kw_only=True, eq=False)
 class Host:
     """What a server does with its channels: plain async functions, the same for all transports.
@@ -206,7 +212,7 @@ class Host:
     observe: Callable[[Event], None] | None = None
     apology: str = "Something went wrong."
     store: Store | None = None
-    keypad: Keypad | None = None
+    keypad: Keypad | None = attrs.field(default=None, validator=_plain)
     fetch: Fetch = fetch
 
 

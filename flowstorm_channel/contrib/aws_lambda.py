@@ -83,23 +83,38 @@ class AlexaHandler:
         Raises:
             RemoteProtocolError: it is not answered: for another skill, or nothing that Alexa sends.
         """
+        body = _body_of(event)
         if self._loop is None:
             self._loop = asyncio.new_event_loop()  # it outlives the call, with the connections of a store
-        status, body = self._loop.run_until_complete(self._answer(event))
-        answer: dict[str, Any] = json.loads(body)
+        status, answer = self._loop.run_until_complete(self._answer(body))
+        told: dict[str, Any] = json.loads(answer)
         if status != 200:
-            raise RemoteProtocolError(f"{status}: {answer.get('error')}")
-        return answer
+            raise RemoteProtocolError(f"{status}: {told.get('error')}")
+        return told
 
-    async def _answer(self, event: Mapping[str, Any]) -> tuple[int, bytes]:
-        try:
-            body = json.dumps(event).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            raise RemoteProtocolError(f"the event is nothing that JSON says: {error}") from None
+    def close(self) -> None:
+        """Let go of what outlives a call; AWS Lambda just ends the process."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            if self.host.store is not None:
+                loop.run_until_complete(self.host.store.close())
+            loop.close()
+
+    async def _answer(self, body: bytes) -> tuple[int, bytes]:
         invocation = _Invocation(body)
         channel = self._alexa.channel(self._sessions, **self._settings)
         await Driver(channel, invocation, self.host).run()
         return invocation.status, bytes(invocation.answer)
+
+
+def _body_of(event: Mapping[str, Any]) -> bytes:
+    """The request as it was before AWS read it."""
+    if isinstance(event, dict) and "request" not in event and "requestContext" in event:
+        raise RemoteProtocolError("an HTTP request: who sends it is not verified here, but by contrib.asgi")
+    try:
+        return json.dumps(event).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RemoteProtocolError(f"the event is nothing that JSON says: {error}") from None
 
 
 class _Invocation:

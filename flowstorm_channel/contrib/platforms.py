@@ -15,6 +15,7 @@ then everybody who can reach the server can be anybody.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timezone
@@ -149,6 +150,7 @@ class Twilio:
 
     Raises:
         ValueError: something is missing, or is no such thing.
+        TypeError: `greet` is a coroutine function.
         LocalProtocolError: the audio is nothing that can be played.
     """
 
@@ -168,6 +170,8 @@ class Twilio:
             raise ValueError("public_url must be the address at which Twilio finds this server")
         if auth_token is None and not allow_unsigned:
             raise ValueError("auth_token must be that of your Twilio account")
+        if inspect.iscoroutinefunction(greet):
+            raise TypeError("greet is called, not awaited: write it as `def`, not `async def`")
         self._public_url = public_url
         self._auth_token = None if allow_unsigned else auth_token
         if not all((shared_keys or {}).values()):
