@@ -13,6 +13,7 @@ import pytest
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, converter, from_json, to_json
 from flowstorm_channel.codecs import codec as shared
 from flowstorm_channel.codecs import compile as compiler
+from flowstorm_channel.codecs import json as json_module
 from flowstorm_channel.codecs.compile import Direction, reader, source, text_writer
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import EVENTS, Event, InitEvent, LogEvent, ReadyEvent, UnknownEvent
@@ -284,6 +285,30 @@ def test_a_host_that_is_nested_deep_itself_gets_no_recursion_error(codec, monkey
     monkeypatch.setattr(shared, "read_event", overflow)
     with pytest.raises(LimitExceeded, match="nested too deep for this Python"):
         codec.decode(message)
+
+
+def test_a_tree_is_read_without_a_recursion_error(monkeypatch):
+    def overflow(*_):
+        raise RecursionError
+
+    codec = JsonCodec()
+    monkeypatch.setattr(codec, "_parse", overflow)
+    assert codec.decode_tree('{"a": [1]}') == {"a": [1]}
+    monkeypatch.setattr(codec, "_parse_with_care", overflow)
+    with pytest.raises(LimitExceeded, match="nested too deep for this Python"):
+        codec.decode_tree("{}")
+
+
+def test_a_value_is_read_with_care_when_it_has_to_be(monkeypatch):
+    def refuse(_):
+        return lambda *_: {}["it"]
+
+    codec = JsonCodec()
+    monkeypatch.setattr(json_module, "reader", refuse)
+    assert codec.value_of(Transcript, {"text": "a"}) == Transcript(text="a")
+    with pytest.raises(RemoteProtocolError) as caught:
+        codec.value_of(Transcript, {"text": 1})
+    assert caught.value.path == "text"
 
 
 def test_importing_the_codecs_imports_no_cattrs_and_no_hypothesis():

@@ -1182,6 +1182,21 @@ def test_a_fault_withdraws_what_was_not_taken_yet() -> None:
 # ------------------------------------------------------------ the audio stream
 
 
+def test_who_begins_to_speak_interrupts_what_is_said() -> None:
+    host = server_in(RESPONDING, config=DUPLEX)
+    host.receive(OPEN)
+    host.stream.ready()
+    host.sent(), host.told()
+    host.stream.interrupt("speech")
+    assert (host.state, host.sent(), host.told()) == (LISTENING, ["Response"], ["TurnInterrupted 1 speech"])
+    host.stream.interrupt()  # nothing is said any more, and the microphone stays open
+    assert (host.state, host.sent(), host.told(), host.audio) == (LISTENING, [], [], Audio.OPEN)
+    stream = host.stream
+    host.receive(CLOSE)
+    stream.interrupt()
+    assert stream.over
+
+
 def test_the_stream_is_acknowledged_once() -> None:
     host = server_in(LISTENING)
     host.receive(OPEN)

@@ -15,7 +15,7 @@ from flowstorm_channel.codecs.explain import read_event, read_object
 from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.codecs.scalars import from_base64, to_base64
 from flowstorm_channel.codecs.trees import Marked, inspect
-from flowstorm_channel.errors import LimitExceeded, RemoteProtocolError
+from flowstorm_channel.errors import LimitExceeded
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
 from flowstorm_channel.limits import DEFAULT_LIMITS
 from flowstorm_channel.schema import Value
@@ -112,17 +112,15 @@ class JsonCodec(Codec[str | bytes, str]):
         Raises:
             RemoteProtocolError: it is no such value.
         """
+        value: V
         try:
-            value: V = reader(cls)(tree, self._settings)
-        except self.REFUSALS as error:
-            problem = str(error)
-        else:
-            return value
-        try:
-            read_object(cls, tree, self._settings)
-        except Fault as fault:
-            raise fault.error() from None
-        raise RemoteProtocolError(problem or f"not a legal {cls.__name__}")
+            value = reader(cls)(tree, self._settings)
+        except self.REFUSALS:
+            try:
+                value = read_object(cls, tree, self._settings)
+            except Fault as fault:
+                raise fault.error() from None
+        return value
 
     def _parse(self, data: str | bytes) -> Any:
         """Parse what is plainly within the limits at once, everything else with care."""
