@@ -243,7 +243,7 @@ NASTY = st.one_of(
 
 
 @given(mutated_trees())
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_the_fast_path_and_the_slow_one_agree(tree):
     for codec in (JSON, MSGPACK):
         try:
@@ -259,7 +259,7 @@ def test_the_fast_path_and_the_slow_one_agree(tree):
 
 
 @given(mutated_trees())
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_a_mutated_message_is_an_event_or_a_remote_protocol_error(tree):
     in_json = verdict(JSON.decode, json.dumps(tree))
     in_stream = events_before(JSON, [json.dumps(tree).encode()])

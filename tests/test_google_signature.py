@@ -551,7 +551,7 @@ HEADERS = st.fixed_dictionaries(
 
 
 @pytest.mark.usefixtures("google_clock")
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     CLAIMED,
     HEADERS,
