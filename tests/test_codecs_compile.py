@@ -287,6 +287,12 @@ def test_a_host_that_is_nested_deep_itself_gets_no_recursion_error(codec, monkey
         codec.decode(message)
 
 
+def test_an_event_is_an_object():
+    for tree in ([], 5, "ReadyEvent", None):
+        with pytest.raises(RemoteProtocolError, match="an event must be an object"):
+            from_json(ReadyEvent, tree)
+
+
 def test_a_tree_is_read_without_a_recursion_error(monkeypatch):
     def overflow(*_):
         raise RecursionError
