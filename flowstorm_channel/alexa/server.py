@@ -25,7 +25,7 @@ from flowstorm_channel.events import (
     Need,
     UnknownEvent,
 )
-from flowstorm_channel.server import ServerOptions, check_names
+from flowstorm_channel.server import RESERVED, ServerOptions, check_names
 from flowstorm_channel.sessions import Session, Sessions, adopted
 from flowstorm_channel.values import ClientConfig, Input, Response
 from flowstorm_channel.webhook import WebhookServer, check_text, json_of
@@ -181,7 +181,7 @@ class AlexaServer(WebhookServer):
         named = request.device_id if self._device_id is None else self._device_id(request)
         token = request.access_token
         return InitEvent(
-            key=f"alexa:{request.application_id}",
+            key=f"{RESERVED}{request.application_id}",
             device_id=named or request.user_id or "anonymous",
             token=None if token is None else f"alexa:{token}",
             config=ClientConfig(locale=request.locale or LOCALE, silence_timeout=0),

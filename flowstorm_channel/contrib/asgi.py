@@ -168,7 +168,7 @@ class ChannelApp:
             driver.close(CloseCode.GOING_AWAY, "the server is going away")
 
     async def aclose(self, seconds: float = 1.0) -> None:
-        """The same, and wait until the clients have been told.
+        """Close all as `close` does, and wait until the clients have been told.
 
         Args:
             seconds: to wait at most.
