@@ -293,6 +293,12 @@ def test_an_event_is_an_object():
             from_json(ReadyEvent, tree)
 
 
+def test_an_event_of_a_type_that_nobody_knows_is_read_with_care_too():
+    assert from_json(UnknownEvent, {"type": "Novelty", "a": 1}) == UnknownEvent(
+        data={"type": "Novelty", "a": 1}
+    )
+
+
 def test_a_tree_is_read_without_a_recursion_error(monkeypatch):
     def overflow(*_):
         raise RecursionError
