@@ -52,6 +52,11 @@ class Documents:
         for writer, _ in self._connections:
             writer.transport.abort()
         await asyncio.gather(*(serving for _, serving in self._connections))
+        for _ in range(500):
+            # Before Python 3.12 nobody waits for those whose handshake is not over.
+            if not getattr(self._server, "_active_count", 0):
+                break
+            await asyncio.sleep(0.01)
         await self._server.wait_closed()
 
     async def _serve(self, reader, writer):
