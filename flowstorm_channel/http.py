@@ -31,7 +31,7 @@ from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestH
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["HttpServerChannel", "check_head", "head_size", "is_secure"]
+__all__ = ["HttpServerChannel", "check_head", "declared_length", "head_size", "is_secure"]
 
 
 # ------------------------------------------------------------ heads
@@ -64,6 +64,13 @@ def head_size(head: RequestHead | ResponseHead) -> tuple[int, int]:
     return size, longest
 
 
+def declared_length(head: RequestHead) -> int:
+    """How many bytes of body a head announces; 0 when it says nothing of them that can be believed."""
+    declared = head.header("Content-Length") or ""
+    # So many digits say more than any limit, and `int` does not take every number of them.
+    return int(declared[:18]) if declared.isdecimal() else 0
+
+
 def is_secure(head: RequestHead) -> bool:
     """Whether the host says that it came over TLS: by an absolute address."""
     return head.url[:6].lower() == "https:"
@@ -86,6 +93,8 @@ class HttpServerChannel(ServerChannel):
     LIVE: ClassVar[bool] = False
     METHODS: ClassVar[tuple[str, ...]] = ("POST",)
     """Those that the address is for."""
+    BEGINS_ANEW: ClassVar[bool] = False
+    """Whether an ended session that is named again begins anew, under the same id."""
 
     def __init__(self, sessions: Sessions, **kw: Unpack[ServerOptions]) -> None:
         super().__init__(**kw)
@@ -290,12 +299,8 @@ class HttpServerChannel(ServerChannel):
             self._ask_for_session(proposed or self._make_id())
             return False
         who = self._init.key, self._init.device_id
-        self._enter(self._sessions.join(proposed, *who, self._make_id, begins_anew=self._begins_anew))
+        self._enter(self._sessions.join(proposed, *who, self._make_id, begins_anew=self.BEGINS_ANEW))
         return True
-
-    def _begins_anew(self, session: Session) -> bool:  # noqa: ARG002
-        """Whether an ended session that is named again begins anew, under the same id."""
-        return False
 
     def _acceptable(self, session_id: str | None) -> str | None:
         """The id, when it may be that of a session."""
@@ -359,7 +364,7 @@ class HttpServerChannel(ServerChannel):
                 theirs = (
                     session.belongs_to(need.key, need.device_id) and session.session_id == need.session_id
                 )
-                if theirs and self._begins_anew(session):
+                if theirs and session.ended and self.BEGINS_ANEW:
                     session, snapshot = None, None
                 elif not theirs or session.ended:
                     session = None

@@ -54,7 +54,7 @@ from flowstorm_channel.values import (
     SttMode,
     Transcript,
 )
-from flowstorm_channel.wire import Close, CloseCode, Message, unsafe
+from flowstorm_channel.wire import Close, CloseCode, Message, RequestHead, unsafe
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -500,6 +500,14 @@ class ServerChannel(Channel):
             self._notify()
 
     # -------------------------------------------------------- what the client does
+
+    def _check_message(self, message: Message) -> None:
+        opening = self._state is State.CLOSED and not self._inbox
+        if not isinstance(message, (RequestHead, Close) if opening else (str, bytes, Close)):
+            raise LocalProtocolError(
+                f"a WebSocket cannot bring {type(message).__name__} to a server in {self._state.value}",
+                legal=("RequestHead",) if opening else ("str", "bytes", "Close"),
+            )
 
     def _take(self, event: Event) -> None:
         if isinstance(event, BinaryEvent):

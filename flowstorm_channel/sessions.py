@@ -255,7 +255,7 @@ class Sessions:
         device_id: str,
         make_id: Callable[[], str],
         *,
-        begins_anew: Callable[[Session], bool] = lambda _: False,
+        begins_anew: bool = False,
     ) -> Session:
         """The session of that id when it is theirs, else a new one; never somebody else's (socket-v2.md).
 
@@ -264,7 +264,7 @@ class Sessions:
             key: of the application that asks.
             device_id: of the device that asks.
             make_id: makes an id when the proposed one cannot be taken; a new one, or always the same.
-            begins_anew: whether a session of theirs begins anew, under the same id.
+            begins_anew: a session of theirs that has ended begins anew, under the same id.
         """
         session_id = proposed
         if session_id is not None:
@@ -273,10 +273,10 @@ class Sessions:
             if kept is None and owner == (key, device_id):
                 return Session(session_id=session_id, key=key, device_id=device_id)
             if kept is not None and kept.belongs_to(key, device_id):
-                if begins_anew(kept):
-                    return Session(session_id=session_id, key=key, device_id=device_id)
                 if not kept.ended:
                     return kept
+                if begins_anew:
+                    return Session(session_id=session_id, key=key, device_id=device_id)
         session_id = make_id()
         return self.find(session_id, key, device_id) or Session(
             session_id=session_id, key=key, device_id=device_id

@@ -32,9 +32,9 @@ from flowstorm_channel.events import (
     StoreNeed,
     UnsentEvent,
 )
-from flowstorm_channel.http import HttpServerChannel
+from flowstorm_channel.http import HttpServerChannel, declared_length
 from flowstorm_channel.server import ServerOptions, Turn
-from flowstorm_channel.sessions import Session, Sessions, adopted
+from flowstorm_channel.sessions import Sessions, adopted
 from flowstorm_channel.states import Audio, AudioTable, Deadline, State, Table
 from flowstorm_channel.values import Input, Response, ResponseItem
 from flowstorm_channel.wire import RequestHead
@@ -125,6 +125,7 @@ class WebhookServer(HttpServerChannel):
     """
 
     RULES: ClassVar[Rules] = Rules(WEBHOOK, WEBHOOK_AUDIO, WEBHOOK_DEADLINES)
+    BEGINS_ANEW: ClassVar[bool] = True  # the platform goes on with its id: it has none of ours to go on with
     UNVERIFIED: ClassVar[int] = 403
     """The status for a request that the platform cannot be shown to have sent."""
 
@@ -216,21 +217,19 @@ class WebhookServer(HttpServerChannel):
 
     def _open_request(self, head: RequestHead) -> None:
         self._opened_at = self._clock()
-        declared = head.header("Content-Length") or ""
         if not self._is_method(head):
             return
-        if declared.isdecimal() and int(declared[:18]) > self._most:
+        if declared_length(head) > self._most:
             self._fault(self._too_long())  # told before it is sent
             return
         try:
             need = self._lacks()
+            if need is None:
+                self._verify_head()
+            else:
+                self._ask(need)
         except SignatureError as error:
             self._mistrust(error)
-        else:
-            if need is not None:
-                self._ask(need)
-            else:
-                self._meet()
 
     def _read_body(self, piece: bytes) -> None:
         if self._body_bytes > self._most:
@@ -284,14 +283,6 @@ class WebhookServer(HttpServerChannel):
             # When nothing could be fetched, what is there may still do.
             if value is not None:
                 self._learn(need, value)
-        except SignatureError as error:
-            self._mistrust(error)
-        else:
-            self._meet()
-
-    def _meet(self) -> None:
-        """All that is needed to verify the head is here."""
-        try:
             self._verify_head()
         except SignatureError as error:
             self._mistrust(error)
@@ -317,10 +308,6 @@ class WebhookServer(HttpServerChannel):
         super()._close_turn(turn, reason)
         if self._user_left:
             self._clear_session()  # nobody will come back to it
-
-    def _begins_anew(self, session: Session) -> bool:
-        # The platform goes on with the id: it has none of ours to go on with.
-        return session.ended
 
     def _encode(self, event: Event) -> bytes:
         if isinstance(event, ErrorEvent):

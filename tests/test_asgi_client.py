@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import logging
 import re
 import signal
 import sys
@@ -25,6 +24,7 @@ from flowstorm_channel.cli import example
 from flowstorm_channel.contrib.asgi import ChannelApp
 from flowstorm_channel.contrib.stores import MemoryStore
 from flowstorm_channel.events import InitEvent, LogEvent
+from tests.complaints import errors_of
 from tests.curl import Answer, Curl, curl, head_of
 from tests.serving import serving
 
@@ -42,19 +42,8 @@ pytestmark = pytest.mark.xdist_group("one server")  # they share what takes long
 @pytest.fixture(autouse=True)
 def complaints():
     """What the server and the loop log as errors; a test takes out what it expects."""
-    found = []
-
-    class Handler(logging.Handler):
-        def emit(self, record):
-            found.append(record.getMessage())
-
-    handler = Handler(logging.ERROR)
-    loggers = [logging.getLogger(name) for name in ("uvicorn.error", "asyncio", "flowstorm_channel")]
-    for each in loggers:
-        each.addHandler(handler)
-    yield found
-    for each in loggers:
-        each.removeHandler(handler)
+    with errors_of("uvicorn.error", "asyncio", "flowstorm_channel") as found:
+        yield found
     assert found == []
 
 

@@ -6,7 +6,6 @@ minute of audio in frames of 20 ms takes about a second, and every time in here 
 """
 
 import asyncio
-import logging
 import selectors
 import time
 from contextlib import asynccontextmanager
@@ -38,6 +37,7 @@ from flowstorm_channel.events import (
 from flowstorm_channel.testing.twilio import TwilioPeer
 from flowstorm_channel.values import AudioFileType, SttEncoding, SttMode
 from flowstorm_channel.wire import Close, ResponseHead
+from tests.complaints import errors_of
 from tests.serving import serving
 
 TOKEN = "12345"
@@ -96,19 +96,8 @@ def loop():
 @pytest.fixture(autouse=True)
 def complaints():
     """What is logged as an error; a test takes out what it expects."""
-    found = []
-
-    class Handler(logging.Handler):
-        def emit(self, record):
-            found.append(record.getMessage())
-
-    handler = Handler(logging.ERROR)
-    loggers = [logging.getLogger(name) for name in ("uvicorn.error", "asyncio", "flowstorm_channel")]
-    for each in loggers:
-        each.addHandler(handler)
-    yield found
-    for each in loggers:
-        each.removeHandler(handler)
+    with errors_of("uvicorn.error", "asyncio", "flowstorm_channel") as found:
+        yield found
     assert found == []
 
 

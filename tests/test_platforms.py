@@ -8,7 +8,6 @@ import asyncio
 import copy
 import io
 import json
-import logging
 import sys
 import time
 import wave
@@ -38,6 +37,7 @@ from flowstorm_channel.testing.alexa import AlexaPeer
 from flowstorm_channel.testing.google import GooglePeer
 from flowstorm_channel.testing.signing import AlexaSigner, GoogleSigner
 from flowstorm_channel.testing.strategies import json_values
+from tests.complaints import errors_of
 from tests.curl import curl
 from tests.serving import run, serving
 
@@ -56,19 +56,8 @@ def now():
 @pytest.fixture(autouse=True)
 def complaints():
     """What is logged as an error; a test takes out what it expects."""
-    found = []
-
-    class Handler(logging.Handler):
-        def emit(self, record):
-            found.append(record.getMessage())
-
-    handler = Handler(logging.ERROR)
-    loggers = [logging.getLogger(name) for name in ("uvicorn.error", "asyncio", "flowstorm_channel")]
-    for each in loggers:
-        each.addHandler(handler)
-    yield found
-    for each in loggers:
-        each.removeHandler(handler)
+    with errors_of("uvicorn.error", "asyncio", "flowstorm_channel") as found:
+        yield found
     assert found == []
 
 

@@ -44,6 +44,7 @@ from flowstorm_channel.events import TurnInterruptedEvent
 from flowstorm_channel.testing.alexa import AlexaPeer
 from flowstorm_channel.testing.google import GooglePeer
 from flowstorm_channel.testing.signing import AlexaSigner, GoogleSigner
+from tests.complaints import errors_of
 
 ROOT = Path(__file__).parent.parent
 QUERY = "key=K&deviceId=D"
@@ -77,19 +78,8 @@ def serve():
 @pytest.fixture(autouse=True)
 def complaints():
     """What is logged as an error; a test takes out what it expects."""
-    found = []
-
-    class Handler(logging.Handler):
-        def emit(self, record):
-            found.append(record.getMessage())
-
-    handler = Handler(logging.ERROR)
-    loggers = [logging.getLogger(name) for name in ("asyncio", "flowstorm_channel", "werkzeug")]
-    for each in loggers:
-        each.addHandler(handler)
-    yield found
-    for each in loggers:
-        each.removeHandler(handler)
+    with errors_of("asyncio", "flowstorm_channel", "werkzeug") as found:
+        yield found
     assert found == []
 
 

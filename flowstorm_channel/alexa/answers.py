@@ -415,12 +415,12 @@ class _Draft:
 
     def fit(self) -> None:
         """Leave out what matters least until the whole is short enough; in the end the speech is cut."""
+        size = self._size()
         for part in ("card", "image", "reprompt", "video"):
-            size = self._size()
             if size > self._limits.total and getattr(self, part) is not None:
                 setattr(self, part, None)
                 self._too_long(part, size, self._limits.total, "bytes of the whole answer")
-        size = self._size()
+                size = self._size()
         if size > self._limits.total and self._body:
             self._too_long("speech", size, self._limits.total, "bytes of the whole answer")
             # A character takes at least one byte.

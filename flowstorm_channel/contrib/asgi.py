@@ -24,6 +24,7 @@ from flowstorm_channel.channel import DEFAULT_TIMEOUTS, Timeouts
 from flowstorm_channel.contrib.asyncio import Answer, Driver, Host, HostFunctions, Transport
 from flowstorm_channel.contrib.fetch import Fetcher
 from flowstorm_channel.contrib.platforms import Alexa, GoogleAssistant, Twilio
+from flowstorm_channel.http import declared_length
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.server import ServerChannel, Turn
 from flowstorm_channel.sessions import Sessions
@@ -316,8 +317,7 @@ async def _read_whole(transport: Transport, limits: Limits) -> tuple[RequestHead
     body = bytearray()
     if not isinstance(head, RequestHead):
         return None
-    declared = head.header("Content-Length") or ""
-    if declared.isdecimal() and int(declared[:18]) > limits.webhook_bytes:
+    if declared_length(head) > limits.webhook_bytes:
         return head, bytes(limits.webhook_bytes + 1)
     while isinstance(piece := await transport.receive(), bytes) and len(body) <= limits.webhook_bytes:
         body += piece

@@ -487,9 +487,8 @@ class Driver:
 
     async def _hear(self, recogniser: Recogniser, sound: Sound) -> None:
         try:
-            again = True
-            while again:
-                again = await self._recognise(recogniser, sound)
+            while await self._recognise(recogniser, sound):
+                pass
             if not self.channel.LIVE and not sound.stream.over:
                 # It has heard all, or enough, and nobody else will say that it was nothing.
                 sound.stream.recognized(SILENCE, final=True)

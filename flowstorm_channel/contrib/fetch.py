@@ -13,7 +13,7 @@ import urllib.request
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import nullcontext
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
@@ -61,13 +61,11 @@ async def fetch(url: str) -> bytes | None:
     if not url.lower().startswith("https://"):
         raise ValueError(f"{url!r} is not fetched: its scheme is not https")
     # Threads of its own: what waits for a stranger's address is not to keep others from theirs.
-    with _Threads(max_workers=1, thread_name_prefix="fetch") as thread:
-        return await asyncio.get_running_loop().run_in_executor(thread, partial(_get, url))
-
-
-class _Threads(ThreadPoolExecutor):
-    def __exit__(self, *_: object) -> None:
-        self.shutdown(wait=False, cancel_futures=True)
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, _get, url)
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _get(url: str) -> bytes | None:
@@ -120,13 +118,11 @@ class Fetcher:
         return await asyncio.shield(task)  # others wait for it, too
 
     async def _get(self, url: str) -> bytes | None:
-        found, seconds = None, FAILED_FOR if url not in self._proven else UNSURE_FOR
+        proven = url in self._proven
+        found, seconds = None, UNSURE_FOR if proven else FAILED_FOR
         try:
-            if url in self._proven:
+            async with nullcontext() if proven else self._room:
                 found = await asyncio.wait_for(self._fetch(url), 2 * SECONDS)
-            else:
-                async with self._room:
-                    found = await asyncio.wait_for(self._fetch(url), 2 * SECONDS)
         except Exception as error:
             log.warning("%s cannot be fetched: %s", url, error)
             seconds = UNSURE_FOR

@@ -265,7 +265,7 @@ class V2Request(Value):
         text = self.user.user_storage if self.user.user_storage.strip() else "{}"
         before, brace, after = text.partition("{")
         comma = "," if storage else ""
-        text = f'{before}{brace}"{STORED_ID}":"{self.device_id}"{comma}{after}'
+        text = f'{before}{brace}"{STORED_ID}":"{id_of(self.session_id)}"{comma}{after}'
         return text if len(text.encode()) <= MOST_STORED else None
 
     # -------------------------------------------------------- its answer

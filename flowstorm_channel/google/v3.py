@@ -220,7 +220,7 @@ class V3Request(Value):
         """What is stored with the user, and the device id; None when it is there already, or cannot be."""
         if not self._is_verified or STORED_ID in self.user.params:
             return None
-        params = {**self.user.params, STORED_ID: self.device_id}
+        params = {**self.user.params, STORED_ID: id_of(self.session_id)}
         return NewUser(params=params) if len(text_of(params).encode()) <= MOST_STORED else None
 
     # -------------------------------------------------------- its answer

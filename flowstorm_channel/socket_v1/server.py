@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstorm_channel.errors import LocalProtocolError
 from flowstorm_channel.events import Event, RecognizedEvent, RecognizedInputEvent
 from flowstorm_channel.server import ServerChannel, ServerOptions
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL, SUBPROTOCOL_HEADER, Frames, offers_msgpack
-from flowstorm_channel.states import State
-from flowstorm_channel.wire import Close, Message, RequestHead, ResponseHead
+from flowstorm_channel.wire import Message, RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -30,18 +28,6 @@ class SocketV1Server(ServerChannel):
     def __init__(self, **kw: Unpack[ServerOptions]) -> None:
         super().__init__(**kw)
         self._frames = Frames(self.limits)
-
-    def _check_message(self, message: Message) -> None:
-        if isinstance(message, Close):
-            return
-        opening = self._state is State.CLOSED and not self._inbox
-        if opening is not isinstance(message, RequestHead) or not isinstance(
-            message, (RequestHead, str, bytes)
-        ):
-            raise LocalProtocolError(
-                f"a WebSocket cannot bring {type(message).__name__} to a server in {self._state.value}",
-                legal=("RequestHead",) if opening else ("str", "bytes", "Close"),
-            )
 
     def _read(self, message: Message) -> None:
         if isinstance(message, RequestHead):

@@ -167,18 +167,6 @@ class TwilioServer(ServerChannel):
 
     # -------------------------------------------------------- the transport
 
-    def _check_message(self, message: Message) -> None:
-        if isinstance(message, Close):
-            return
-        opening = self._state is State.CLOSED and not self._inbox
-        if opening is not isinstance(message, RequestHead) or not isinstance(
-            message, (RequestHead, str, bytes)
-        ):
-            raise LocalProtocolError(
-                f"a WebSocket cannot bring {type(message).__name__} to a server in {self._state.value}",
-                legal=("RequestHead",) if opening else ("str", "bytes", "Close"),
-            )
-
     def _read(self, message: Message) -> None:
         if isinstance(message, RequestHead):
             self._open(message)
