@@ -1,7 +1,6 @@
 """What holds for all messages, good and bad."""
 
 import json
-from copy import deepcopy
 
 import attrs
 import msgpack
@@ -21,8 +20,8 @@ from flowstorm_channel.schema import members
 from flowstorm_channel.testing.strategies import (
     cuts,
     events,
+    hostile_objects,
     json_maps,
-    json_values,
     texts,
     unknown_events,
     values,
@@ -180,69 +179,7 @@ def test_anything_is_an_event_or_a_remote_protocol_error_in_msgpack(message):
     assert isinstance(verdict(MSGPACK.decode, message), (Event, tuple))
 
 
-@st.composite
-def mutated_trees(draw, binary=False):
-    """A valid message in which a few members were changed, dropped or doubled under another name."""
-    tree = to_json(draw(events()))
-    for _ in range(draw(st.integers(1, 3))):
-        place = tree
-        while True:
-            inner = [each for each in (place.values() if isinstance(place, dict) else place) if each]
-            inner = [each for each in inner if isinstance(each, (dict, list))]
-            if not inner or draw(st.booleans()):
-                break
-            place = draw(st.sampled_from(inner))
-        if isinstance(place, dict):
-            names = [
-                *place,
-                "type",
-                "key",
-                "appKey",
-                "sender",
-                "sessionTimeout",
-                "message",
-                "sessionId",
-                "text",
-            ]
-            name = draw(st.sampled_from(names))
-            if draw(st.booleans()):
-                place.pop(name, None)
-            else:
-                place[name] = deepcopy(draw(NASTY | json_values(binary=binary)))
-        elif place:
-            place[draw(st.integers(0, len(place) - 1))] = deepcopy(draw(NASTY))
-    return tree
-
-
-NASTY = st.one_of(
-    st.sampled_from(
-        [
-            None,
-            True,
-            False,
-            0,
-            1,
-            -1,
-            1.0,
-            "",
-            "en_US",
-            "Male",
-            "Word",
-            "AAA=",
-            "2022-05-27T14:19:04",
-            [],
-            {},
-            [1],
-        ]
-    ),
-    st.sampled_from(
-        [[2022, 5, 27, 14, 19], {"sessionId": 5}, {"sessionId": "x"}, [None], [{}], [{"type": "Word"}]]
-    ),
-    st.sampled_from([*SPELLINGS, "Later"]),
-)
-
-
-@given(mutated_trees())
+@given(hostile_objects())
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_the_fast_path_and_the_slow_one_agree(tree):
     for codec in (JSON, MSGPACK):
@@ -258,7 +195,7 @@ def test_the_fast_path_and_the_slow_one_agree(tree):
         assert type(fast) is type(slow)
 
 
-@given(mutated_trees())
+@given(hostile_objects())
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_a_mutated_message_is_an_event_or_a_remote_protocol_error(tree):
     in_json = verdict(JSON.decode, json.dumps(tree))
