@@ -22,6 +22,7 @@ import attrs
 from flowstorm_channel import diagrams, events, values
 from flowstorm_channel.channel import Timeouts
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec
+from flowstorm_channel.conformance import ACTIONS, CAPABILITIES, PHRASES, SUITES, Requirement, Suite, proof
 from flowstorm_channel.events import (
     EVENTS,
     SPELLINGS,
@@ -74,6 +75,7 @@ from flowstorm_channel.values import (
 from flowstorm_channel.webhook import WEBHOOK, WEBHOOK_DEADLINES
 
 REFERENCE = Path(__file__).parent / "reference"
+PROOF = Path(__file__).parent / "proof.json"
 NOTICE = "<!-- Written by docs/generate.py from the code. Change the code, then run it again. -->"
 
 HELLO = Input(transcript=Transcript(text="I am Ada", confidence=0.93), attributes={"clientType": "web:1.0"})
@@ -726,6 +728,75 @@ def number(value: int) -> str:
     return str(value)
 
 
+# ------------------------------------------------------------ the conformance kit
+
+
+CONFORMANCE_PREFACE = """\
+What the [conformance kit](../howto/conformance.md) checks. A *documented* or *observed* requirement can be a
+MUST; one that is *decided*, because no public source says anything, is never above SHOULD. A broken MUST is a
+FAIL, a broken SHOULD a WARN. A rule of the linter watches the wires of all checks, and those of recordings; it
+is set in *italics*."""
+
+PROOF_PREFACE = """\
+The kit is tried on implementations with one fault each. Every fault is found, and every check finds one."""
+
+
+def conformance_page() -> Iterator[str]:
+    recorded = json.loads(PROOF.read_text(encoding="utf-8"))
+    yield from ["# Requirements", "", CONFORMANCE_PREFACE, ""]
+    for name, suite in SUITES.items():
+        yield from [f"## {name}", ""]
+        yield from table(
+            ("id", "level", "basis", "requirement", "source", "checks"),
+            (
+                [row.id, row.level.value, row.basis.value, row.text, row.source, checks_of(row, suite)]
+                for row in suite.requirements.values()
+            ),
+        )
+    yield from ["## Capabilities of a server", ""]
+    yield from table(
+        ("capability", "the words for it", "what a server does"),
+        ([code(name), PHRASES.get(name, ""), text] for name, text in CAPABILITIES.items()),
+    )
+    yield from ["## What a client can be asked to do", ""]
+    yield from table(("action", "what it is"), ([code(name), text] for name, text in ACTIONS.items()))
+    yield from ["## How the kit is proved", "", PROOF_PREFACE, ""]
+    for name, suite in SUITES.items():
+        yield from [f"### {name}: {len(suite.broken)} faults", ""]
+        yield from table(
+            ("fault", "what it does wrong", "found for"),
+            (
+                [code(peer.name), peer.text, ", ".join(found_for(suite, recorded[name], peer.name))]
+                for peer in suite.broken.values()
+            ),
+        )
+
+
+def checks_of(row: Requirement, suite: Suite[Any]) -> str:
+    if row.reason:
+        return f"none: {row.reason}"
+    return ", ".join(f"*{name}*" if name in suite.rules else name for name in row.checks)
+
+
+def found_for(suite: Suite[Any], recorded: Iterable[list[str]], peer: str) -> list[str]:
+    checks = {check for name, check, _ in recorded if name == peer}
+    return [row.id for row in suite.requirements.values() if checks.intersection(row.checks)]
+
+
+def prove() -> None:
+    """Run every check on every broken implementation, which takes minutes, and write down what finds what."""
+    table = {}
+    for name, suite in SUITES.items():
+        table[name] = [
+            attrs.astuple(kill) for peer in suite.broken.values() for kill in proof.kills(suite, peer)
+        ]
+        print(f"{name}: {len(suite.broken)} broken implementations, found {len(table[name])} times")
+    lines = (
+        f"{json.dumps(name)}: [\n" + ",\n".join(map(json.dumps, rows)) + "\n]" for name, rows in table.items()
+    )
+    PROOF.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", newline="\n")
+
+
 # ------------------------------------------------------------ the command
 
 PAGES = {
@@ -733,6 +804,7 @@ PAGES = {
     "values.md": values_page,
     "states.md": states_page,
     "limits.md": limits_page,
+    "conformance.md": conformance_page,
 }
 
 
@@ -748,7 +820,13 @@ def main(given: list[str] | None = None) -> int:
         description="Write the pages of the reference that are made from the code."
     )
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is out of date")
-    check = parser.parse_args(given).check
+    parser.add_argument(
+        "--proof", action="store_true", help="first try the conformance kit on all broken implementations"
+    )
+    chosen = parser.parse_args(given)
+    check = chosen.check
+    if chosen.proof:
+        prove()
     stale = [
         (path, text)
         for path, text in pages().items()

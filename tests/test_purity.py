@@ -31,7 +31,8 @@ LAYERS = (
     {"socket_v1", "socket_v2", "alexa", "google", "twilio"},
     {"diagrams"},
     {"__init__"},
-    {"testing"},
+    {"testing", "trace"},
+    {"conformance"},
     {"contrib"},
     {"cli"},
     {"__main__"},
@@ -49,13 +50,20 @@ FORBIDDEN = {
 THIRD_PARTY = {"attrs", "cattrs", "msgpack", "typing_extensions"}
 OPTIONAL = {
     "flowstorm_channel.alexa.signature": {"cryptography"},
+    "flowstorm_channel.conformance.machines": {"hypothesis"},
+    "flowstorm_channel.conformance.requirements": {"yaml"},
+    "flowstorm_channel.conformance.testcases": {"pytest"},
     "flowstorm_channel.google.signature": {"cryptography"},
     "flowstorm_channel.twilio.audio": {"audioop"},
     "flowstorm_channel.testing.signing": {"cryptography"},
     "flowstorm_channel.testing.strategies": {"hypothesis"},
 }
 """What only a few modules use, and each extra brings."""
-NEEDS_HYPOTHESIS = "flowstorm_channel.testing.strategies"
+NEEDS_A_TEST_RUNNER = {
+    "flowstorm_channel.conformance.machines",
+    "flowstorm_channel.conformance.testcases",
+    "flowstorm_channel.testing.strategies",
+}
 CALLS = {"__import__", "breakpoint", "input", "open", "print"}
 
 
@@ -168,7 +176,7 @@ def loaded_by(modules: list[str], *, beyond: set[str]) -> list[str]:
 
 
 def test_importing_the_core_loads_nothing_that_does_io() -> None:
-    modules = [module for module in CORE if module != NEEDS_HYPOTHESIS]
+    modules = [module for module in CORE if module not in NEEDS_A_TEST_RUNNER]
     needed = THIRD_PARTY - ({"typing_extensions"} if sys.version_info >= (3, 11) else set())
     loaded = loaded_by(modules, beyond=needed)
     assert "flowstorm_channel.socket_v1.server" in loaded

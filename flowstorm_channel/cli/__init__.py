@@ -1,4 +1,5 @@
-"""The command ``flowstorm-channel``: see a conversation, serve one, have one, read frames, draw the tables.
+"""The command ``flowstorm-channel``: see a conversation, serve one, have one, read frames, draw the tables,
+check an implementation.
 
 Exit codes: 0 all is well; 1 what was asked for did not work out; 2 the command was called wrongly.
 """
@@ -10,12 +11,12 @@ import sys
 from collections.abc import Sequence
 
 from flowstorm_channel import __version__
-from flowstorm_channel.cli import decode, demo, serve, states, talk
+from flowstorm_channel.cli import conformance, decode, demo, serve, states, talk
 from flowstorm_channel.cli.terminal import complain
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, serve, talk, decode, states)
+_COMMANDS = (demo, serve, talk, decode, states, conformance)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

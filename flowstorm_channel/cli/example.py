@@ -10,14 +10,16 @@ import math
 import sys
 import wave
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from flowstorm_channel.errors import LocalProtocolError
 from flowstorm_channel.twilio.audio import SAMPLE_RATE, mulaw_of, pcm_of
 from flowstorm_channel.values import AudioFileType, ClientConfig, ResponseItem, SttEncoding
 
 if TYPE_CHECKING:
     from flowstorm_channel.contrib.asyncio import Part, Sound
-    from flowstorm_channel.server import Turn
+    from flowstorm_channel.server import ServerChannel, Turn
 
 __all__ = ["dialogue", "recogniser", "voice"]
 
@@ -27,11 +29,16 @@ _IMAGE = (
 )
 PAUSE = 0.3
 """Seconds between the sentences of the long answer."""
-_HELP = "Say: image, command, long, sleep, stop. Anything else I say after you."
+LATER = 1.0
+"""Seconds until the remark that nobody asked for."""
+_HELP = (
+    "Say: image, video, command, card, count, long, later, nothing, czech, fail, sleep, stop. "
+    "Anything else I say after you."
+)
 
 
 async def dialogue(turn: Turn) -> AsyncIterator[Part]:
-    """Greets, echoes, shows an image, sends a command, talks long, sleeps, and stops, as it is told."""
+    """Greets, echoes, and does a little of everything that a dialogue can do, as it is told."""
     match turn.text.strip().lower():
         case "#intro":
             yield "Hello! I repeat what you say."
@@ -42,6 +49,8 @@ async def dialogue(turn: Turn) -> AsyncIterator[Part]:
             yield _HELP
         case "image":
             yield ResponseItem(text="A wave.", image=_IMAGE)
+        case "video":
+            yield ResponseItem(text="A film.", video="https://example.com/film.mp4")
         case "command":
             yield ResponseItem(
                 text="#suggestions", code=json.dumps({"suggestions": ["image", "long", "stop"]})
@@ -51,6 +60,22 @@ async def dialogue(turn: Turn) -> AsyncIterator[Part]:
             for number in range(1, 13):
                 yield f"This is sentence {number} of twelve; interrupt me whenever you like."
                 await asyncio.sleep(PAUSE)
+        case "card":
+            yield ResponseItem(text="#card", code=json.dumps({"title": "A card", "text": "A few words."}))
+            yield "There is a card in your app, if it shows any."
+        case "count":
+            count = turn.session.data["count"] = turn.session.data.get("count", 0) + 1
+            yield f"You have said that {count} times in this session."
+        case "later":
+            yield "I shall say something more in a moment."
+            asyncio.get_running_loop().call_later(LATER, _remark, turn.channel)
+        case "nothing":
+            return
+        case "czech":
+            yield "Nyní mluvím česky."
+            turn.finish(locale="cs")
+        case "fail":
+            turn.fail("This went wrong, as you wished.")
         case "sleep":
             yield "I sleep for a minute. Say something to wake me."
             turn.finish(sleep_timeout=60)
@@ -59,6 +84,14 @@ async def dialogue(turn: Turn) -> AsyncIterator[Part]:
             turn.finish(session_ended=True)
         case _:
             yield f"You said: {turn.text}"
+
+
+def _remark(channel: ServerChannel) -> None:
+    """Say something of one's own accord, if there is still somebody, and nobody speaks."""
+    with suppress(LocalProtocolError):
+        turn = channel.begin()
+        turn.say("By the way, I can also begin.")
+        turn.finish()
 
 
 async def voice(item: ResponseItem, config: ClientConfig) -> bytes:
@@ -97,21 +130,24 @@ async def recogniser(sound: Sound) -> AsyncIterator[tuple[str, bool]]:
     It understands signed 16-bit little-endian samples, and the μ-law of phone calls.
     """
     rate = max(1, sound.config.stt_sample_rate)
+    window = 2 * max(1, rate // 10)
     spoken = quiet = 0.0
     rest = b""
     async for block in sound:
-        data = rest + (pcm_of(block) if sound.encoding is SttEncoding.MULAW else block)
-        whole = len(data) - len(data) % 2
-        rest = data[whole:]
-        samples = array.array("h", data[:whole])
-        if sys.byteorder == "big":
-            samples.byteswap()
-        seconds = len(samples) / rate
-        if samples and sum(map(abs, samples)) / len(samples) >= _LOUD:
-            spoken, quiet = spoken + seconds, 0.0
-            yield "…", False
-        elif spoken >= _SPOKEN_FOR:
-            quiet += seconds
-        if quiet >= _QUIET_FOR:
-            yield f"{spoken:.1f} seconds of speech", True
-            return
+        rest += pcm_of(block) if sound.encoding is SttEncoding.MULAW else block
+        # A transport cuts audio as it likes, so that speech and the silence behind it may come in one block.
+        end = len(rest) - len(rest) % window
+        for start in range(0, end, window):
+            samples = array.array("h", rest[start : start + window])
+            if sys.byteorder == "big":
+                samples.byteswap()
+            seconds = len(samples) / rate
+            if sum(map(abs, samples)) / len(samples) >= _LOUD:
+                spoken, quiet = spoken + seconds, 0.0
+                yield "…", False
+            elif spoken >= _SPOKEN_FOR:
+                quiet += seconds
+            if quiet >= _QUIET_FOR:
+                yield f"{spoken:.1f} seconds of speech", True
+                return
+        rest = rest[end:]

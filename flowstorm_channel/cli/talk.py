@@ -42,6 +42,8 @@ __all__ = ["add_to"]
 _HELP = "Type what you want to say. An empty line is #silence, /interrupt stops the answer, /quit ends."
 
 
+_COMMANDS = (None, "/quit", "/help")
+"""What can be typed at any time."""
 _PATHS = {"ws": "/socket", "wss": "/socket", "http": "/client", "https": "/client"}
 
 
@@ -63,6 +65,11 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--locale", default="en", help="language, such as cs-CZ (default: en)")
     parser.add_argument("--msgpack", action="store_true", help="offer msgpack instead of JSON")
     parser.add_argument("--no-intro", action="store_true", help="wait for your first words")
+    parser.add_argument(
+        "--interactive",
+        action="store_true",
+        help="take lines from a pipe at once, as from a terminal, and connect again as often as it takes",
+    )
     parser.add_argument("--verbose", action="store_true", help="print every event")
     parser.set_defaults(run=_run)
 
@@ -100,16 +107,18 @@ def _run(chosen: argparse.Namespace) -> int:
         auto_start=not chosen.no_intro,
         msgpack=chosen.msgpack,
     )
-    return asyncio.run(_Talk(client, verbose=chosen.verbose).run(driver.async_events(client)))
+    talk = _Talk(client, tenacious=chosen.interactive, verbose=chosen.verbose)
+    return asyncio.run(talk.run(driver.async_events(client)))
 
 
 class _Talk:
     """One conversation between a person at a terminal and a server."""
 
-    def __init__(self, client: ClientChannel, *, verbose: bool) -> None:
+    def __init__(self, client: ClientChannel, *, tenacious: bool, verbose: bool) -> None:
         self.client = client
         self.verbose = verbose
-        self.interactive = sys.stdin.isatty()
+        self.tenacious = tenacious
+        self.interactive = tenacious or sys.stdin.isatty()
         self.lines: deque[str | None] = deque()
         self.ready = False
         self.reached = False
@@ -139,10 +148,12 @@ class _Talk:
         self._speak()
 
     def _speak(self) -> None:
-        """Say what was typed, when it may be said; lines from a pipe wait for the answer before them."""
+        """Say what was typed, when it may be said.
+
+        Without a connection it waits for one; lines from a pipe wait for the answer before them, too.
+        """
         while self.lines and not self.client.closed and self.ready:
-            at_rest = self.client.state in (State.SLEEPING, State.LISTENING)
-            if not at_rest and not self.interactive:
+            if not self._may_speak(self.lines[0]):
                 return
             line = self.lines.popleft()
             if line is None or line == "/quit":
@@ -156,6 +167,13 @@ class _Talk:
                     self.client.say(line or "#silence")
                 except (LocalProtocolError, ValueError) as error:
                     complain(str(error))
+
+    def _may_speak(self, line: str | None) -> bool:
+        state = self.client.state
+        if not self.interactive and state not in (State.SLEEPING, State.LISTENING):
+            return False
+        connects = isinstance(self.client, SocketV1Client)  # V2 does with whatever is said next
+        return line in _COMMANDS or not (connects and state in (State.OPEN, State.FAILED))
 
     def _show(self, event: Event) -> None:
         match event:
@@ -187,7 +205,7 @@ class _Talk:
                 what = "the connection was lost" if self.reached else f"no connection to {self.client.url}"
                 hint = "; is the path right?" if event.code in (403, 404) else ""
                 complain(f"{what}: {printable(event.reason) or event.code}{hint}")
-                if not self.reached or not self.interactive:
+                if not self.tenacious and not (self.reached and self.interactive):
                     self.code = 1
                     self.client.close()
 

@@ -261,7 +261,7 @@ def hostile_objects(draw: st.DrawFn, *, binary: bool = False) -> dict[str, Any]:
     Args:
         binary: values may be bytes.
     """
-    tree = to_json(draw(events()))
+    tree: dict[str, Any] = to_json(draw(events()))
     for _ in range(draw(st.integers(1, 3))):
         place: Any = tree
         while True:

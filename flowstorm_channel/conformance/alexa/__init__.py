@@ -1,0 +1,1 @@
+"""The checks of Alexa skills: the kit is Alexa."""

@@ -1,0 +1,1 @@
+"""The same conversation over every channel: what the user gets has to be the same."""

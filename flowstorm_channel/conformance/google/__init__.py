@@ -1,0 +1,1 @@
+"""The checks of Google Assistant webhooks: the kit is Google Assistant."""

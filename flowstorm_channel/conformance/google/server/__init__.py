@@ -1,0 +1,12 @@
+"""What a webhook of Google Assistant is checked for, one module for each part of it."""
+
+from flowstorm_channel.conformance.google.server import (  # noqa: F401 - they add their checks
+    answers,
+    conversations,
+    failures,
+    requests,
+    security,
+)
+from flowstorm_channel.conformance.google.server.suite import SUITE
+
+__all__ = ["SUITE"]

@@ -1,0 +1,1 @@
+"""What servers and clients of Socket V2 are checked for."""
