@@ -39,6 +39,7 @@ _LINTERS = {
     "socket-v2": ("flowstorm_channel.conformance.socket_v2.lint", "V2Linter"),
     "alexa": ("flowstorm_channel.conformance.alexa.lint", "AlexaLinter"),
     "google": ("flowstorm_channel.conformance.google.lint", "GoogleLinter"),
+    "twilio": ("flowstorm_channel.conformance.twilio.lint", "TwilioLinter"),
 }
 """By channel: they are made of what stands here, so they cannot be imported before it."""
 

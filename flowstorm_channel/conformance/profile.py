@@ -6,9 +6,8 @@ phrases; where the dialogue does not know them, what depends on them is not decl
 
 from __future__ import annotations
 
-import array
 import math
-import sys
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
@@ -88,10 +87,8 @@ def tone(*, seconds: float = 1.0, quiet: float = 1.0, rate: int = 16_000) -> byt
         rate: samples in a second.
     """
     loud = [int(8000 * math.sin(2 * math.pi * 440 * each / rate)) for each in range(int(seconds * rate))]
-    samples = array.array("h", [*loud, *([0] * int(quiet * rate))])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples.tobytes()
+    samples = [*loud, *([0] * int(quiet * rate))]
+    return struct.pack(f"<{len(samples)}h", *samples)
 
 
 def _set(values: Iterable[str]) -> frozenset[str]:

@@ -6,9 +6,8 @@ everything that the kit knows can be checked on it.
 
 from __future__ import annotations
 
-import array
 import json
-import sys
+import struct
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -87,9 +86,8 @@ class _Recogniser:
             return
         config = self.stream.config
         mulaw = self.stream.encoding is SttEncoding.MULAW
-        samples = array.array("h", pcm_of(block) if mulaw else block[: len(block) // 2 * 2])
-        if sys.byteorder == "big":
-            samples.byteswap()
+        pcm = pcm_of(block) if mulaw else block
+        samples = struct.unpack(f"<{len(pcm) // 2}h", pcm[: len(pcm) // 2 * 2])
         if samples and sum(map(abs, samples)) / len(samples) >= _LOUD:
             self._spoken, self._quiet = True, 0.0
             self.stream.recognized("spoken", final=False)

@@ -11,6 +11,7 @@ from flowstorm_channel.conformance.socket_v1 import server as socket_v1_server
 from flowstorm_channel.conformance.socket_v2 import client as socket_v2_client
 from flowstorm_channel.conformance.socket_v2 import server as socket_v2_server
 from flowstorm_channel.conformance.suite import Suite
+from flowstorm_channel.conformance.twilio import server as twilio_server
 
 __all__ = ["SUITES"]
 
@@ -23,6 +24,7 @@ SUITES: Mapping[str, Suite[Any]] = {
         socket_v2_client.SUITE,
         alexa_server.SUITE,
         google_server.SUITE,
+        twilio_server.SUITE,
         all_servers.SUITE,
     )
 }

@@ -1,0 +1,1 @@
+"""Twilio Media Streams: what a server of phone calls is checked for."""
