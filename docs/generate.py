@@ -23,6 +23,7 @@ from flowstorm_channel import diagrams, events, values
 from flowstorm_channel.channel import Timeouts
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec
 from flowstorm_channel.conformance import ACTIONS, CAPABILITIES, PHRASES, SUITES, Requirement, Suite, proof
+from flowstorm_channel.conformance.reports import SCHEMA
 from flowstorm_channel.events import (
     EVENTS,
     SPELLINGS,
@@ -734,8 +735,12 @@ def number(value: int) -> str:
 CONFORMANCE_PREFACE = """\
 What the [conformance kit](../howto/conformance.md) checks. A *documented* or *observed* requirement can be a
 MUST; one that is *decided*, because no public source says anything, is never above SHOULD. A broken MUST is a
-FAIL, a broken SHOULD a WARN. A rule of the linter watches the wires of all checks, and those of recordings; it
-is set in *italics*."""
+FAIL, a broken SHOULD a WARN. A rule of the linter watches the wires of all checks and of recordings; it is
+set in *italics*."""
+
+REPORT_PREFACE = """\
+What `--json` writes. The form has a version, which changes when something is taken away or gets another
+meaning; this is its JSON Schema, `flowstorm_channel.conformance.reports.SCHEMA`."""
 
 PROOF_PREFACE = """\
 The kit is tried on implementations with one fault each. Every fault is found, and every check finds one."""
@@ -760,6 +765,8 @@ def conformance_page() -> Iterator[str]:
     )
     yield from ["## What a client can be asked to do", ""]
     yield from table(("action", "what it is"), ([code(name), text] for name, text in ACTIONS.items()))
+    yield from ["## The report", "", REPORT_PREFACE, ""]
+    yield from ["```json", json.dumps(SCHEMA, indent=2), "```", ""]
     yield from ["## How the kit is proved", "", PROOF_PREFACE, ""]
     for name, suite in SUITES.items():
         yield from [f"### {name}: {len(suite.broken)} faults", ""]

@@ -322,6 +322,15 @@ def resolved(name, code="ER_SUCCESS_MATCH"):
         ({"value": "NYC", **resolved("x", "ER_SUCCESS_NO_MATCH")}, Slot(name="s", value="NYC")),
         (
             {
+                "value": "NYC",
+                "resolutions": {
+                    "resolutionsPerAuthority": [{"status": {"code": "ER_SUCCESS_MATCH"}, "values": []}]
+                },
+            },
+            Slot(name="s", value="NYC"),
+        ),
+        (
+            {
                 "slotValue": {
                     "type": "List",
                     "values": [{"value": "a", **resolved("A")}, {"value": "b ", **resolved("B")}],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 import traceback
 import wave
@@ -108,6 +109,12 @@ def _add_profile(parser: argparse.ArgumentParser) -> None:
         "--alexa-intent", metavar="NAME", default="MessageIntent", help="takes what a user says"
     )
     group.add_argument("--alexa-slot", metavar="NAME", default="text", help="of that intent")
+    group.add_argument(
+        "--twilio-url",
+        metavar="URL",
+        default="wss://localhost/call",
+        help="of the stream, as Twilio knows it; it is signed with TWILIO_AUTH_TOKEN, when that is set",
+    )
     group.add_argument("--speech", metavar="FILE", help="a WAV file that it recognises: 16 bit, mono, 16 kHz")
     group.add_argument("--patience", metavar="SECONDS", type=float, default=5.0, help="for an answer")
     group.add_argument(
@@ -362,6 +369,8 @@ def _profile(chosen: argparse.Namespace) -> Profile:
         alexa_slot=chosen.alexa_slot,
         patience=chosen.patience,
         longest=chosen.longest,
+        twilio_token=os.environ.get("TWILIO_AUTH_TOKEN"),
+        twilio_url=chosen.twilio_url,
         **more,
     )
 

@@ -19,9 +19,9 @@ from flowstorm_channel.values import AudioFileType, ClientConfig, ResponseItem, 
 
 if TYPE_CHECKING:
     from flowstorm_channel.contrib.asyncio import Part, Sound
-    from flowstorm_channel.server import ServerChannel, Turn
+    from flowstorm_channel.server import AudioStream, ServerChannel, Turn
 
-__all__ = ["dialogue", "recogniser", "voice"]
+__all__ = ["dialogue", "keypad", "recogniser", "voice"]
 
 _IMAGE = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 80 40'%3E"
@@ -113,6 +113,13 @@ async def voice(item: ResponseItem, config: ClientConfig) -> bytes:
             return file.getvalue()
         case _:
             return b""  # an MP3 cannot be made without more ado; the text is there
+
+
+def keypad(digit: str, stream: AudioStream) -> None:
+    """On the phone, keys stand for some of the words: 0 ends, 1 talks long, 2 sleeps, 3 fails, 5 is silent."""
+    words = {"0": "stop", "1": "long", "2": "sleep", "3": "fail", "5": "nothing"}.get(digit)
+    if words is not None:
+        stream.recognized(words, final=True)
 
 
 _BEEP = [

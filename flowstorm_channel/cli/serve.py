@@ -65,7 +65,11 @@ def _run(chosen: argparse.Namespace) -> int:
     except ImportError:
         complain("serve needs uvicorn: pip install 'flowstorm-channel[server]'")
         return 1
-    functions: dict[str, Any] = {"recogniser": example.recogniser, "voice": example.voice}
+    functions: dict[str, Any] = {
+        "recogniser": example.recogniser,
+        "voice": example.voice,
+        "keypad": example.keypad,
+    }
     dialogue: Any = example.dialogue
     if chosen.dialogue is not None:
         try:

@@ -122,8 +122,8 @@ class Profile:
         recordings: what a caller says for capabilities, where no key does it: samples as in `speech`.
     """
 
-    declared: frozenset[str] = attrs.field(default=(), converter=_set)
-    denied: frozenset[str] = attrs.field(default=(), converter=_set)
+    declared: frozenset[str] = attrs.field(default=frozenset(), converter=_set)
+    denied: frozenset[str] = attrs.field(default=frozenset(), converter=_set)
     phrases: Mapping[str, str] = attrs.field(factory=dict)
     key: str = "conformance"
     refused_key: str | None = None

@@ -277,9 +277,7 @@ class _HttpWire(_SocketWire):
                     self._protocol.receive_data(data)
             case h11.Request():
                 self.put(
-                    RequestHead(
-                        method=_text(event.method), url=_text(event.target), headers=_pairs(event)
-                    )
+                    RequestHead(method=_text(event.method), url=_text(event.target), headers=_pairs(event))
                 )
                 self._opened(self)
             case h11.Response():
@@ -509,17 +507,22 @@ class _HttpListener:
     def __init__(self, opened: Callable[[_SocketWire], None], arrivals: _Arrivals) -> None:
         self._opened = opened
         self._arrivals = arrivals
+        self._wires: list[_HttpWire] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/client"
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         with suppress(OSError):  # closed
             while True:
                 transport, _ = self._socket.accept()
-                _HttpWire(self._arrivals, transport, h11.SERVER, self._opened)
+                self._wires.append(_HttpWire(self._arrivals, transport, h11.SERVER, self._opened))
 
     def close(self) -> None:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+        self._listener.join(_STOPPING)
         self._socket.close()
+        for wire in self._wires:
+            wire.shut()

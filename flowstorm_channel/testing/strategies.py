@@ -1,8 +1,8 @@
 """Hypothesis strategies for what goes over the wires: values, events, frames, whole sessions, audio; and for
 what no honest peer would send.
 
-Built from the declarations in `schema`, so a new member is tried as soon as it is declared. They shrink towards
-what is short and plain: the empty text, the first choice, the fewest turns.
+Built from the declarations in `schema`, so a new member is tried as soon as it is declared. They shrink
+towards what is short and plain: the empty text, the first choice, the fewest turns.
 """
 
 from __future__ import annotations
@@ -229,7 +229,8 @@ def sessions(draw: st.DrawFn, *, turns: int = 4) -> list[Said]:
         told += draw(_inputs(spoken=number > 0))
         if number == 0:
             told.append(("server", SessionStartEvent(session_id=session_id)))
-        told += [("server", ResponseItemEvent(response_item=item)) for item in draw(_ITEMS)]
+        items: list[Said] = [("server", ResponseItemEvent(response_item=item)) for item in draw(_ITEMS)]
+        told += items
         told.append(
             ("server", ResponseEvent(response=Response(locale="en", session_ended=number == count - 1)))
         )
@@ -276,7 +277,7 @@ def hostile_objects(draw: st.DrawFn, *, binary: bool = False) -> dict[str, Any]:
                 place.pop(name, None)
             else:
                 place[name] = deepcopy(draw(_NASTY | json_values(binary=binary)))
-        elif place:
+        else:
             place[draw(st.integers(0, len(place) - 1))] = deepcopy(draw(_NASTY))
     return tree
 

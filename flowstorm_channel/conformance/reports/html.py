@@ -15,7 +15,7 @@ __all__ = ["to_html"]
 
 def to_html(report: Report) -> str:
     """The report as a page: every requirement of each suite, with its cases and logs to be opened."""
-    page = resources.files(__package__).joinpath("page.html").read_text("utf-8")
+    page = resources.files("flowstorm_channel.conformance.reports").joinpath("page.html").read_text("utf-8")
     verdict = "conformant" if report.conformant else "not conformant"
     return (
         page.replace("{{target}}", escape(report.target))

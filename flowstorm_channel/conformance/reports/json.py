@@ -16,7 +16,7 @@ VERSION = 1
 """Of the form; it grows when something is taken away or changes its meaning."""
 
 SCHEMA: dict[str, Any] = json.loads(
-    resources.files(__package__).joinpath("report.schema.json").read_text("utf-8")
+    resources.files("flowstorm_channel.conformance.reports").joinpath("report.schema.json").read_text("utf-8")
 )
 """JSON Schema 2020-12 of the form."""
 

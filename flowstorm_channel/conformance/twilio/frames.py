@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import array
 import base64
 import binascii
 import json
-import sys
+import struct
 from functools import lru_cache
 from typing import Any
 
@@ -106,7 +105,5 @@ def mulaw_of(pcm: bytes) -> bytes:
     Args:
         pcm: signed 16-bit little-endian mono samples of 16 kHz.
     """
-    samples = array.array("h", pcm[: len(pcm) // 4 * 4])
-    if sys.byteorder == "big":
-        samples.byteswap()
+    samples = struct.unpack(f"<{len(pcm) // 4 * 2}h", pcm[: len(pcm) // 4 * 4])
     return bytes(_level((one + other) // 2) for one, other in zip(samples[::2], samples[1::2], strict=True))

@@ -39,6 +39,8 @@ _SLICE = 50.0
 _LEAST = 0.1
 _LONGEST = 60_000.0
 """Milliseconds that the kit listens to one answer."""
+_GAP = 1000.0
+"""Milliseconds of silence in mid-answer, where it is made while it is said."""
 _ROOM = 2000.0
 """Milliseconds for a recogniser, and for what it says to come."""
 _CUT = RATE // 4
@@ -310,21 +312,55 @@ def _with_novelties(frame: Frame) -> Frame:
     return found
 
 
+@attrs.frozen
+class Talk:
+    """A long answer.
+
+    Args:
+        call: in which it is given.
+        since: where among what came it begins.
+    """
+
+    call: Call
+    since: int
+
+
 @attrs.frozen(kw_only=True)
 class Interruption:
     """A call that was interrupted, and what there is to compare it with.
 
     Args:
-        call: it.
+        talk: what was interrupted.
         at: where the clear stands among what came.
-        other: a call that was not interrupted.
-        conversation: what is to be heard without interruptions.
+        whole: the same in another call, not interrupted.
+        answer: the audio of an answer to the caller's speech.
     """
 
-    call: Call
+    talk: Talk
     at: int
-    other: Call
-    conversation: bytes
+    whole: Talk
+    answer: bytes
+
+    @property
+    def call(self) -> Call:
+        """That was interrupted."""
+        return self.talk.call
+
+    @property
+    def before(self) -> bytes:
+        """The audio that was interrupted, as far as it had come."""
+        audio = self.call.audio(self.talk.since)
+        return audio[: len(audio) - len(self.after)]
+
+    @property
+    def after(self) -> bytes:
+        """The audio that came behind the clear."""
+        return self.call.audio(self.at)
+
+    @property
+    def uncut(self) -> bytes:
+        """What was interrupted, as it came where it was not."""
+        return self.whole.call.audio(self.whole.since)
 
 
 class Phone(ServerStage):
@@ -470,31 +506,33 @@ class Phone(ServerStage):
         return call
 
     def conversation(self) -> bytes:
-        """What is to be heard in a call in which the caller says something after the greeting.
+        """Have a call in which the caller says something after the greeting: the audio of the answer.
 
         Raises:
             NotDeclared: there is no answer; or Untestable, when the server claims to recognise speech.
         """
         call = self.greeted()
-        self._greeting = len(call.audio())
+        self._greeting, since = len(call.audio()), len(call.came)
         call.converse()
         call.hang_up()
-        return call.audio()
+        return call.audio(since)
 
-    def talking(self) -> tuple[Call, Call]:
+    def talking(self) -> tuple[Talk, Talk]:
         """Two calls in which the server talks for longer than it takes to interrupt it, after `conversation`.
 
         Raises:
             NotDeclared: it does not talk so long; or Untestable, when the server claims to.
         """
-        calls = self.answered(), self.answered()
-        if self._greeting * 1000 / RATE <= self.speech_ms + _ROOM:
-            for call in calls:
-                call.listen()
-            for call in calls:
-                found = call.wait("media", call.ask_for("long"))
-                self.assume("long", found is not None, "nothing was said to the long phrase")
-        return calls
+        call, whole = self.answered(), self.answered()
+        if self._greeting * 1000 / RATE > self.speech_ms + _ROOM:
+            return Talk(call, 0), Talk(whole, 0)
+        call.listen()
+        whole.listen()
+        talks = Talk(call, call.ask_for("long")), Talk(whole, whole.ask_for("long"))
+        for each in talks:
+            found = each.call.wait("media", each.since)
+            self.assume("long", found is not None, "nothing was said to the long phrase")
+        return talks
 
     def speaks_anyway(self, after: float) -> bool:
         """Whether something comes at that time to a caller who says nothing, too.
@@ -514,15 +552,16 @@ class Phone(ServerStage):
             NotDeclared: the answer was over before; or Untestable, when the server claims to talk longer.
             Violation: there was no clear.
         """
-        spoken = self.conversation()
-        call, other = self.talking()
+        answer = self.conversation()
+        talk, whole = self.talking()
+        call = talk.call
         self.pass_time(300)
-        since = len(call.came)
+        spoken = len(call.came)
         call.speak()
-        clear = call.wait("clear", since, self.speech_ms + _ROOM / 2)
-        talks = clear is not None or call.peer.playing
+        clear = call.wait("clear", spoken, self.speech_ms + _ROOM / 2)
+        talks = call.peer.playing if clear is None else call.heard_until >= clear.at - _GAP
         self.assume("long", talks, "the long answer was over before it was interrupted")
-        if clear is None and call.wait("clear", since) is None:
+        if clear is None and call.wait("clear", spoken) is None:
             raise Violation("the caller spoke into what the server says, and no clear came")
-        at = next(at for at, each in enumerate(call.came) if at >= since and each.event == "clear")
-        return Interruption(call=call, at=at, other=other, conversation=spoken)
+        at = next(at for at, each in enumerate(call.came) if at >= spoken and each.event == "clear")
+        return Interruption(talk=talk, at=at, whole=whole, answer=answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from flowstorm_channel.conformance.drivers import ACTIONS
 from flowstorm_channel.conformance.frames import Frame
@@ -58,6 +58,7 @@ class BrokenClient(SocketV1Client):
                 yield json.dumps(each) if isinstance(each, dict) else each
 
 
+C = TypeVar("C", bound=SocketV1Client)
 Make = Callable[..., SocketV1Client]
 
 
@@ -89,7 +90,7 @@ SUITE.proved_by(reference, Profile(declared=ACTIONS))
 
 def fault(
     name: str, make_driver: Callable[..., MemoryClientDriver] = MemoryClientDriver
-) -> Callable[[type[SocketV1Client]], type[SocketV1Client]]:
+) -> Callable[[type[C]], type[C]]:
     """Decorates a client with a fault; its docstring says what it does wrong.
 
     Args:
@@ -97,7 +98,7 @@ def fault(
         make_driver: makes what plays and acts for its user.
     """
 
-    def take(cls: type[SocketV1Client]) -> type[SocketV1Client]:
+    def take(cls: type[C]) -> type[C]:
         text = (cls.__doc__ or "").strip()
         SUITE.breaks(
             BrokenPeer(name=name, text=text, make_driver=lambda clock: reference(clock, cls, make_driver))

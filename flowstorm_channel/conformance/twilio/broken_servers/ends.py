@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from flowstorm_channel.conformance.twilio.broken_servers.faults import BrokenServer, fault
 from flowstorm_channel.conformance.twilio.frames import Frame
-from flowstorm_channel.events import InitEvent
 from flowstorm_channel.server import Turn
 from flowstorm_channel.values import Response
 from flowstorm_channel.wire import Close, CloseCode, Message
@@ -55,11 +52,8 @@ class _IsSilentAboutErrors(BrokenServer):
 class _WelcomesEverybody(BrokenServer):
     """Goes on with a call whose application was refused."""
 
-    def fail(self, text: str, *, source: str | None = None, status: int | None = None) -> None:
-        if isinstance(self._question, InitEvent):
-            self.ready()
-        else:
-            super().fail(text, source=source, status=status)
+    def fail(self, text: str, *, source: str | None = None, status: int | None = None) -> None:  # noqa: ARG002
+        self.ready()
 
 
 @fault("passes-stop-over")
@@ -76,10 +70,9 @@ class _DiesWithALostCall(BrokenServer):
 
     def _transport_gone(self, end: Close) -> None:
         super()._transport_gone(end)
-        if end.code == CloseCode.ABNORMAL:
-            for each in self.shared.get("calls", ()):
-                if each is not self:
-                    each.die()
+        for each in self.shared.get("calls", ()):
+            if each is not self:
+                each.die()
 
     def heard(self, frame: Frame) -> Frame | None:
         if frame.get("event") == "start":
@@ -93,7 +86,7 @@ class _TakesNoCallAfterALostOne(BrokenServer):
 
     def _transport_gone(self, end: Close) -> None:
         super()._transport_gone(end)
-        self.shared["busy"] = self.shared.get("busy") or end.code == CloseCode.ABNORMAL
+        self.shared["busy"] = True
 
     def _read(self, message: Message) -> None:
         if not self.shared.get("busy"):
@@ -109,7 +102,3 @@ class _DiesOfHugeFrames(BrokenServer):
             self.shared["dead"] = True
         if not self.shared.get("dead"):
             super().receive_data(message)
-
-    def said(self, frame: Frame) -> Iterator[Frame | Close]:
-        if not self.shared.get("dead"):
-            yield frame

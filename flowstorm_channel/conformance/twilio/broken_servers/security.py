@@ -22,7 +22,6 @@ class _OwnCheck(TwilioServer):
 
     def verify(self, head: RequestHead) -> None:
         """Raise RemoteProtocolError when the handshake is not to be accepted."""
-        raise NotImplementedError
 
     def _open(self, head: RequestHead) -> None:
         self._check = self.verify

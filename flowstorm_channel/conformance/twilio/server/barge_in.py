@@ -49,15 +49,14 @@ def nothing_of_an_interrupted_turn_comes_after_the_clear(server: Phone) -> None:
     found = server.arrange(server.interrupted)
     found.call.wait("media", found.at)
     server.pass_time(_LEAKING)
-    of_old, after = found.other.audio(), found.call.audio(found.at)
-    audio = found.call.audio()
+    uncut = found.uncut
 
     def known(audio: bytes) -> bool:
-        return any(piece in of_old and piece not in found.conversation for piece in pieces(audio))
+        return any(piece in uncut and piece not in found.answer for piece in pieces(audio))
 
-    if not known(audio[: len(audio) - len(after)]):
+    if not known(found.before):
         raise NotDeclared("what the server says cannot be known again by its sound")
-    if known(after):
+    if known(found.after):
         raise Violation("after the clear came audio of the turn that was interrupted")
 
 
