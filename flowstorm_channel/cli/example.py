@@ -116,7 +116,7 @@ async def voice(item: ResponseItem, config: ClientConfig) -> bytes:
 
 
 def keypad(digit: str, stream: AudioStream) -> None:
-    """On the phone, keys stand for some of the words: 0 ends, 1 talks long, 2 sleeps, 3 fails, 5 is silent."""
+    """On the phone, keys stand for words: 0 ends, 1 talks long, 2 sleeps, 3 fails, 5 says nothing."""
     words = {"0": "stop", "1": "long", "2": "sleep", "3": "fail", "5": "nothing"}.get(digit)
     if words is not None:
         stream.recognized(words, final=True)
