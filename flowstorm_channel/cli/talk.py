@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import io
 import sys
 import threading
 import uuid
@@ -107,6 +108,8 @@ def _run(chosen: argparse.Namespace) -> int:
         auto_start=not chosen.no_intro,
         msgpack=chosen.msgpack,
     )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # whoever reads a pipe wants to see what is said now
     talk = _Talk(client, tenacious=chosen.interactive, verbose=chosen.verbose)
     return asyncio.run(talk.run(driver.async_events(client)))
 
