@@ -23,7 +23,7 @@ import pytest
 
 from flowstorm_channel.conformance.drivers import Driver
 from flowstorm_channel.conformance.profile import Profile
-from flowstorm_channel.conformance.reports import lines_of
+from flowstorm_channel.conformance.reports.report import details_of
 from flowstorm_channel.conformance.runner import Result, run
 from flowstorm_channel.conformance.suite import Suite
 from flowstorm_channel.conformance.suites import SUITES
@@ -80,7 +80,7 @@ class _Conformance:
                 pytest.xfail(f"known: {result.text}")
             pytest.fail(f"{requirement} is said to be known to fail, and does not")
         if fails:
-            pytest.fail(_told(result), pytrace=False)
+            pytest.fail(f"{requirement}, {verdict.value}, {details_of(result)}", pytrace=False)
         if verdict is Verdict.WARN:
             warnings.warn(f"{requirement}: {result.text}", ConformanceWarning, stacklevel=1)
         elif verdict in (Verdict.NOT_DECLARED, Verdict.INFO):
@@ -105,13 +105,3 @@ class ClientConformance(_Conformance):
     """Tests of a client; see the module."""
 
     _role = "client"
-
-
-def _told(result: Result) -> str:
-    row = result.requirement
-    lines = [f"{row.id}, {row.level.value} ({row.source}): {row.text}"]
-    for case in result.cases:
-        if case.text:
-            lines += [f"{case.check}: {case.verdict.value}: {case.text}", *lines_of(case.log, case.index)]
-            lines.append(f"again: {case.token}")
-    return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from flowstorm_channel.conformance.reports.report import Report, SuiteReport, lines_of
+from flowstorm_channel.conformance.reports.report import Report, SuiteReport, details_of
 from flowstorm_channel.conformance.runner import Result
 from flowstorm_channel.conformance.verdicts import Verdict
 
@@ -49,22 +49,12 @@ def _case(report: Report, suite: SuiteReport, result: Result) -> ElementTree.Ele
     message = _legal(f"{verdict.value}: {result.text}")
     if report.counts_as_failure(verdict):
         failure = ElementTree.SubElement(element, "failure", type=verdict.value, message=message)
-        failure.text = _legal(_details(result))
+        failure.text = _legal(details_of(result))
     elif verdict in _LEFT_OUT:
         ElementTree.SubElement(element, "skipped", message=message)
     elif verdict is Verdict.WARN:
-        ElementTree.SubElement(element, "system-out").text = f"{message}\n{_legal(_details(result))}"
+        ElementTree.SubElement(element, "system-out").text = f"{message}\n{_legal(details_of(result))}"
     return element
-
-
-def _details(result: Result) -> str:
-    lines = [f"{result.requirement.level.value} ({result.requirement.source}): {result.requirement.text}"]
-    for case in result.cases:
-        if case.text:
-            lines += [f"{case.check}: {case.text}", *lines_of(case.log, case.index)]
-            if case.token is not None:
-                lines.append(f"again: flowstorm-channel conformance replay {case.token}")
-    return "\n".join(lines)
 
 
 def _legal(text: str) -> str:

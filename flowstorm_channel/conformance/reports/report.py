@@ -12,7 +12,7 @@ from flowstorm_channel.conformance.verdicts import Verdict
 from flowstorm_channel.trace import Record
 from flowstorm_channel.wire import Close, RequestHead, ResponseHead
 
-__all__ = ["Baseline", "Report", "SuiteReport", "describe"]
+__all__ = ["Baseline", "Report", "SuiteReport", "describe", "details_of", "lines_of"]
 
 _LONGEST = 300  # characters of a message
 
@@ -133,3 +133,15 @@ def lines_of(records: Iterable[Record], marked: int | None = None) -> Iterator[s
         arrow = "→" if record.by == "client" else "←"
         mark = "!" if index == marked else " "
         yield f"{mark} {record.at - start:8.3f} s  {record.wire} {arrow} {describe(record)}"
+
+
+def details_of(result: Result) -> str:
+    """What is known of a requirement, on several lines: its cases, their logs, and what does them again."""
+    row = result.requirement
+    lines = [f"{row.level.value} ({row.source}): {row.text}"]
+    for case in result.cases:
+        if case.text:
+            lines += [f"{case.check}: {case.text}", *lines_of(case.log, case.index)]
+            if case.token is not None:
+                lines.append(f"again: flowstorm-channel conformance replay {case.token}")
+    return "\n".join(lines)

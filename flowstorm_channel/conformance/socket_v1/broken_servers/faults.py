@@ -11,6 +11,7 @@ import msgpack  # type: ignore[import-untyped]
 
 from flowstorm_channel.channel import Entry
 from flowstorm_channel.conformance.frames import Frame
+from flowstorm_channel.conformance.lint import object_of
 from flowstorm_channel.conformance.memory import MemoryServerDriver
 from flowstorm_channel.conformance.profile import Profile
 from flowstorm_channel.conformance.reference import REFUSED_KEY, ReferenceHost
@@ -94,8 +95,7 @@ def refuse(text: str) -> None:
 
 def inside(frame: Frame, name: str) -> Frame:
     """The object under a name; an empty one when there is none."""
-    held = frame.get(name)
-    return held if isinstance(held, dict) else {}
+    return object_of(frame.get(name))
 
 
 def in_json(audio: bytes) -> Frame:
