@@ -203,10 +203,13 @@ def _query(url: str) -> dict[str, str]:
 
 
 def _header(head: RequestHead, name: str) -> str | None:
-    """A header's value. Servers read bytes as Latin-1; what is UTF-8 is the same text as in an address."""
     text = head.header(name)
-    if text is None or text.isascii():
-        return text
+    return None if text is None else text_of(text)
+
+
+def text_of(header: str) -> str:
+    """What the value of a header says. Servers read bytes as Latin-1; UTF-8 is meant, as in an address."""
+    text = header
     try:
         return text.encode("latin-1").decode()
     except ValueError:

@@ -124,7 +124,7 @@ class TwilioServer(ServerChannel):
         self._frames = Frames(self.limits)
         self._protocol_version = "1.0.0"
         self._stream_sid: str | None = None
-        self._playback = Playback(self._clock)
+        self._playback = Playback(lambda: self._clock())
         self._awaited: str | None = None  # the mark behind all that was said
         self._unheard: ResponseItem | None = None  # an item whose audio has not come
         self._dozing = False  # a turn that nobody has heard of yet has woken the session
