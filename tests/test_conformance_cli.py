@@ -145,9 +145,8 @@ def test_a_recording_with_a_fault_from_standard_input(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     interim = '{"type":"Recognized","text":"hel","isFinal":false}'
-    monkeypatch.setattr(
-        sys, "stdin", io.StringIO(recording(("server", '{"type":"Ready"}'), ("server", interim)))
-    )
+    text = recording(("server", '{"type":"Ready"}'), ("server", interim))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     assert run("trace", "-") == 1
     out = capsys.readouterr().out
     row = next(

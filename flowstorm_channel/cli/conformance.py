@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 import traceback
@@ -15,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import attrs
+
+from flowstorm_channel.cli.recordings import read_recording
 from flowstorm_channel.cli.terminal import BOLD, DIM, GREEN, RED, YELLOW, complain, paint, printable
 from flowstorm_channel.errors import ChannelError
 
@@ -251,24 +253,20 @@ def _print(lines: Iterator[str]) -> None:
 
 
 def _trace(chosen: argparse.Namespace) -> int:
-    from flowstorm_channel.conformance import SUITES
-    from flowstorm_channel.conformance.lint import lint
+    from flowstorm_channel.conformance.recordings import breaches_in
     from flowstorm_channel.conformance.reports import lines_of
-    from flowstorm_channel.trace import load
 
-    head, records = load(io.StringIO(_read(chosen.file), newline=""))
-    findings = lint(head, records)
-    for finding in findings:
-        rows = SUITES[f"{head.channel}/{finding.role}"].requirements.values()
-        row = next(row for row in rows if finding.rule in row.checks)
-        print(paint(f"{row.id}  {row.text}", BOLD))
-        print(f"  {printable(finding.text)}")
-        first = max(0, finding.index - 3)
-        for line in lines_of(records[first : finding.index + 1], finding.index - first):
+    recording = read_recording(chosen.file)
+    breaches = breaches_in(recording)
+    for breach in breaches:
+        print(paint(f"{breach.requirement.id}  {breach.requirement.text}", BOLD))
+        print(f"  {printable(breach.finding.text)}")
+        before = attrs.evolve(recording, entries=recording.entries[: breach.entry + 1]).records[-4:]
+        for line in lines_of(before, len(before) - 1):
             print(paint(f"  {printable(line)}", DIM))
-    if not findings:
-        print(f"nothing to find fault with in {len(records)} messages")
-    return 1 if findings else 0
+    if not breaches:
+        print(f"nothing to find fault with in {len(recording.records)} messages")
+    return 1 if breaches else 0
 
 
 def _list(chosen: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from flowstorm_channel.cli.recordings import recorder_of
 from flowstorm_channel.cli.terminal import BLUE, DIM, RED, YELLOW, complain, paint, printable
 from flowstorm_channel.client import ClientChannel
 from flowstorm_channel.errors import LocalProtocolError
@@ -72,6 +73,9 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
         help="take lines from a pipe at once, as from a terminal, and connect again as often as it takes",
     )
     parser.add_argument("--verbose", action="store_true", help="print every event")
+    parser.add_argument(
+        "--record", metavar="FILE", help="record it, without keys and tokens: see `trace` and `replay`"
+    )
     parser.set_defaults(run=_run)
 
 
@@ -110,8 +114,11 @@ def _run(chosen: argparse.Namespace) -> int:
     )
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # whoever reads a pipe wants to see what is said now
-    talk = _Talk(client, tenacious=chosen.interactive, verbose=chosen.verbose)
-    return asyncio.run(talk.run(driver.async_events(client)))
+    with recorder_of(chosen.record) as recorder:
+        if recorder is not None:
+            client = recorder.watch(client)
+        talk = _Talk(client, tenacious=chosen.interactive, verbose=chosen.verbose)
+        return asyncio.run(talk.run(driver.async_events(client)))
 
 
 class _Talk:
