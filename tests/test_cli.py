@@ -330,7 +330,9 @@ def test_serve_prints_where_and_talks():
     with server:
         here = r"127\.0\.0\.1:\d+"
         found = re.fullmatch(
-            rf"Listening on (ws://{here}/socket) and (http://{here}/client) \(Ctrl\+C stops it\)\n", line
+            rf"Listening on http://{here}/ \(a page to talk to\), "
+            rf"(ws://{here}/socket) and (http://{here}/client) \(Ctrl\+C stops it\)\n",
+            line,
         )
         done = call("talk", found[1], typed="hello\n")
         over_http = call("talk", found[2], typed="hello\n")
@@ -341,6 +343,17 @@ def test_serve_prints_where_and_talks():
     assert "Input: InputEvent(input=Input(" in out
     assert err == ""
     assert server.returncode in (0, 130, -signal.SIGINT)
+
+
+@pytest.mark.parametrize(("arguments", "status"), [([], 200), (["--no-page"], 404)], ids=["page", "no page"])
+def test_serve_offers_the_page_unless_it_is_told_not_to(arguments, status):
+    server, line = started(*arguments)
+    with server:
+        with httpx.Client(base_url=url_of(line), trust_env=False) as client:
+            assert client.get("/").status_code == status
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=20)
+    assert ("a page to talk to" in line) == (status == 200)
 
 
 def test_serve_takes_your_dialogue(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import base64
 import io
 import json
 import math
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from flowstorm_channel.errors import LocalProtocolError
 from flowstorm_channel.twilio.audio import SAMPLE_RATE, mulaw_of, pcm_of
-from flowstorm_channel.values import AudioFileType, ClientConfig, ResponseItem, SttEncoding
+from flowstorm_channel.values import AudioFileType, ClientConfig, ExpectedPhrase, ResponseItem, SttEncoding
 
 if TYPE_CHECKING:
     from flowstorm_channel.contrib.asyncio import Part, Sound
@@ -24,15 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["dialogue", "keypad", "recogniser", "voice"]
 
 _IMAGE = (
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 80 40'%3E"
-    "%3Cpath d='M0 30q20-40 40 0t40 0v10H0z' fill='%23269'/%3E%3C/svg%3E"
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='320' height='160'%3E"
+    "%3Cpath fill='%23cfe6ee' d='M0 0h320v160H0z'/%3E%3Ccircle cx='236' cy='54' r='24' fill='%23f4b942'/%3E"
+    "%3Cpath fill='%234a93b5' d='M0 104q40-36 80 0t80 0t80 0t80 0v56H0z'/%3E"
+    "%3Cpath fill='%23226089' d='M0 130q40-28 80 0t80 0t80 0t80 0v30H0z'/%3E%3C/svg%3E"
 )
 PAUSE = 0.3
 """Seconds between the sentences of the long answer."""
 LATER = 1.0
 """Seconds until the remark that nobody asked for."""
 _HELP = (
-    "Say: image, video, command, card, count, long, later, nothing, czech, fail, sleep, stop. "
+    "Say: image, audio, video, command, card, choice, count, long, later, nothing, czech, fail, sleep, stop. "
     "Anything else I say after you."
 )
 
@@ -49,6 +52,8 @@ async def dialogue(turn: Turn) -> AsyncIterator[Part]:
             yield _HELP
         case "image":
             yield ResponseItem(text="A wave.", image=_IMAGE)
+        case "audio":
+            yield ResponseItem(text="A tune.", audio=_tune())
         case "video":
             yield ResponseItem(text="A film.", video="https://example.com/film.mp4")
         case "command":
@@ -63,6 +68,9 @@ async def dialogue(turn: Turn) -> AsyncIterator[Part]:
         case "card":
             yield ResponseItem(text="#card", code=json.dumps({"title": "A card", "text": "A few words."}))
             yield "There is a card in your app, if it shows any."
+        case "choice":
+            yield "Yes or no?"
+            turn.finish(expected_phrases=[ExpectedPhrase(text="yes"), ExpectedPhrase(text="no")])
         case "count":
             count = turn.session.data["count"] = turn.session.data.get("count", 0) + 1
             yield f"You have said that {count} times in this session."
@@ -96,21 +104,12 @@ def _remark(channel: ServerChannel) -> None:
 
 async def voice(item: ResponseItem, config: ClientConfig) -> bytes:
     """Beeps once for each word, for clients that take their speech as μ-law or WAV."""
-    words = len(item.text.split())
-    samples = array.array("h", _BEEP * words)
-    if sys.byteorder == "big":
-        samples.byteswap()
+    samples = _pcm(_BEEP * len(item.text.split()))
     match config.tts_file_type:
         case AudioFileType.MULAW:
-            return mulaw_of(samples.tobytes())
+            return mulaw_of(samples)
         case AudioFileType.WAV:
-            file = io.BytesIO()
-            with wave.open(file, "wb") as writer:
-                writer.setnchannels(1)
-                writer.setsampwidth(2)
-                writer.setframerate(SAMPLE_RATE)
-                writer.writeframes(samples.tobytes())
-            return file.getvalue()
+            return _wav(samples)
         case _:
             return b""  # an MP3 cannot be made without more ado; the text is there
 
@@ -122,10 +121,38 @@ def keypad(digit: str, stream: AudioStream) -> None:
         stream.recognized(words, final=True)
 
 
-_BEEP = [
-    *(int(4000 * math.sin(2 * math.pi * 440 * each / SAMPLE_RATE)) for each in range(SAMPLE_RATE // 10)),
-    *(0 for _ in range(SAMPLE_RATE // 20)),
-]
+def _tone(pitch: float, seconds: float) -> list[int]:
+    return [
+        int(4000 * math.sin(2 * math.pi * pitch * each / SAMPLE_RATE))
+        for each in range(int(SAMPLE_RATE * seconds))
+    ]
+
+
+def _pcm(samples: list[int]) -> bytes:
+    """Signed 16-bit little-endian."""
+    packed = array.array("h", samples)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def _wav(samples: bytes) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(SAMPLE_RATE)
+        writer.writeframes(samples)
+    return file.getvalue()
+
+
+def _tune() -> str:
+    """Four notes, as an address."""
+    samples = _pcm([each for pitch in (523, 659, 784, 1047) for each in _tone(pitch, 0.2)])
+    return f"data:audio/wav;base64,{base64.b64encode(_wav(samples)).decode()}"
+
+
+_BEEP = [*_tone(440, 0.1), *([0] * (SAMPLE_RATE // 20))]
 _LOUD = 500
 _QUIET_FOR = 0.7
 _SPOKEN_FOR = 0.2
@@ -155,6 +182,12 @@ async def recogniser(sound: Sound) -> AsyncIterator[tuple[str, bool]]:
             elif spoken >= _SPOKEN_FOR:
                 quiet += seconds
             if quiet >= _QUIET_FOR:
-                yield f"{spoken:.1f} seconds of speech", True
+                yield _heard(spoken), True
                 return
         rest = rest[end:]
+    if spoken >= _SPOKEN_FOR:
+        yield _heard(spoken), True  # a recording may end without a silence
+
+
+def _heard(seconds: float) -> str:
+    return f"{seconds:.1f} seconds of speech"

@@ -8,9 +8,11 @@ import inspect
 import os
 import socket
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from flowstorm_channel.cli import example
+from flowstorm_channel.cli.recordings import recorder_of
 from flowstorm_channel.cli.terminal import complain, name_of, printable
 from flowstorm_channel.events import BinaryEvent, Event
 from flowstorm_channel.limits import DEFAULT_LIMITS
@@ -53,13 +55,17 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
         default=frozenset(),
         help="do not verify requests of these, to try out: alexa,google,twilio",
     )
+    parser.add_argument("--no-page", action="store_true", help="leave out the page to talk to, at /")
     parser.add_argument("--verbose", action="store_true", help="print every event")
+    parser.add_argument(
+        "--record", metavar="FILE", help="record it, without keys and tokens: see `trace` and `replay`"
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(chosen: argparse.Namespace) -> int:
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401  (what serves below)
 
         from flowstorm_channel.contrib.asgi import ChannelApp
     except ImportError:
@@ -90,9 +96,20 @@ def _run(chosen: argparse.Namespace) -> int:
         return 2
     if chosen.verbose:
         functions["observe"] = _show
-    app = ChannelApp(dialogue, **functions, **platforms)
+    with recorder_of(chosen.record) as recorder:
+        app = ChannelApp(dialogue, recorder=recorder, **functions, **platforms)
+        _serve(chosen, app, listener, platforms)
+    return 0
+
+
+def _serve(chosen: argparse.Namespace, app: Any, listener: socket.socket, platforms: Iterable[str]) -> None:
+    """Serve until somebody stops it."""
+    import uvicorn
+
+    from flowstorm_channel.contrib.page import Page
+
     config = uvicorn.Config(
-        app,
+        app if chosen.no_page else Page(app),
         log_level="warning",
         ws="websockets-sansio",
         ws_max_size=max(DEFAULT_LIMITS.message_bytes, DEFAULT_LIMITS.audio_bytes),
@@ -103,8 +120,10 @@ def _run(chosen: argparse.Namespace) -> int:
         complain(f"requests are NOT verified: {', '.join(sorted(chosen.allow_unsigned))}")
     name = f"[{host}]" if ":" in host else host
     more = "".join(f", /{'call' if each == 'twilio' else each}" for each in platforms)
+    page = "" if chosen.no_page else f"http://{name}:{port}/ (a page to talk to), "
     print(
-        f"Listening on ws://{name}:{port}/socket and http://{name}:{port}/client{more} (Ctrl+C stops it)",
+        f"Listening on {page}ws://{name}:{port}/socket and http://{name}:{port}/client{more} "
+        "(Ctrl+C stops it)",
         flush=True,
     )
 
@@ -114,7 +133,6 @@ def _run(chosen: argparse.Namespace) -> int:
             await super().shutdown(sockets)
 
     Server(config).run(sockets=[listener])
-    return 0
 
 
 def _answered(chosen: argparse.Namespace, port: int) -> dict[str, Any]:
