@@ -14,27 +14,13 @@ When it is told how (see `contrib.platforms`), it answers Alexa at ``/alexa``, G
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
-from flowstorm_channel.channel import DEFAULT_TIMEOUTS, Timeouts
-from flowstorm_channel.contrib.asyncio import Answer, Driver, Host, HostFunctions, Transport
-from flowstorm_channel.contrib.fetch import Fetcher
-from flowstorm_channel.contrib.platforms import Alexa, GoogleAssistant, Twilio
-from flowstorm_channel.http import declared_length
-from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
-from flowstorm_channel.server import ServerChannel, Turn
-from flowstorm_channel.sessions import Sessions
-from flowstorm_channel.socket_v1 import SocketV1Server
+from flowstorm_channel.contrib.service import Options, Service
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL_HEADER
-from flowstorm_channel.socket_v2 import SocketV2Server
 from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 __all__ = ["ChannelApp", "Options"]
 
@@ -42,74 +28,12 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-SOCKET_PATH = "/socket"
-CLIENT_PATH = "/client"
-ALEXA_PATH = "/alexa"
-GOOGLE_PATH = "/google"
-CALL_PATH = "/call"
 
-_HOW = {
-    ALEXA_PATH: "alexa=Alexa(skill_ids=[...])",
-    GOOGLE_PATH: "google=GoogleAssistant(project_ids=[...])",
-    CALL_PATH: "twilio=Twilio(auth_token=..., public_url=...)",
-}
-"""What the application has to be told to answer there."""
+class ChannelApp(Service):
+    """The channels of a server as an ASGI application, under asyncio.
 
-
-class Options(HostFunctions, total=False):
-    """What an application takes beside its dialogue; see `ChannelApp`."""
-
-    limits: Limits
-    timeouts: Timeouts
-    queue_inputs: bool
-    keep_sessions_for: float
-    alexa: Alexa | None
-    google: GoogleAssistant | None
-    twilio: Twilio | None
-
-
-class ChannelApp:
-    """The channels of a server as an ASGI application.
-
-    Args:
-        dialogue: what is said; this and the other functions are those of `Host`.
-        limits: what is taken from clients.
-        timeouts: how long is waited for what.
-        queue_inputs: see `ServerChannel`.
-        keep_sessions_for: seconds for which a session is kept after its last turn, when it does not sleep:
-            of V2, Alexa and Google Assistant.
-        alexa: how Alexa is answered; without it ``/alexa`` is answered with 503.
-        google: how Google Assistant is.
-        twilio: how phone calls are.
-        functions: see `Host`.
+    It takes what `~flowstorm_channel.contrib.service.Service` takes.
     """
-
-    def __init__(
-        self,
-        dialogue: Callable[[Turn], Answer],
-        *,
-        limits: Limits = DEFAULT_LIMITS,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        queue_inputs: bool = False,
-        keep_sessions_for: float = 3600.0,
-        alexa: Alexa | None = None,
-        google: GoogleAssistant | None = None,
-        twilio: Twilio | None = None,
-        **functions: Unpack[HostFunctions],
-    ) -> None:
-        self.host = Host(dialogue=dialogue, **functions)
-        self.host.fetch = Fetcher(self.host.fetch)
-        self._settings: dict[str, Any] = {
-            "limits": limits,
-            "timeouts": timeouts,
-            "queue_inputs": queue_inputs,
-        }
-        make_sessions = partial(Sessions, stored=self.host.store is not None, keep_for=keep_sessions_for)
-        self.sessions = make_sessions()
-        """Those of V2, when no store keeps them, and the requests that are under way."""
-        self._webhooks = {ALEXA_PATH: (alexa, make_sessions()), GOOGLE_PATH: (google, make_sessions())}
-        self._twilio = twilio
-        self._drivers: dict[Driver, asyncio.Task[Any] | None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entrance."""
@@ -118,74 +42,12 @@ class ChannelApp:
                 await _live(receive, send)
                 if self.host.store is not None:
                     await self.host.store.close()
-            case "websocket" if _path(scope) in (SOCKET_PATH, CLIENT_PATH):
-                channel = SocketV1Server(**self._settings)
-                await self._drive(channel, _WebSocket(scope, receive, send))
-            case "websocket" if _path(scope) == CALL_PATH and self._twilio is not None:
-                call = self._twilio.channel(**self._settings)
-                await self._drive(call, _WebSocket(scope, receive, send))
             case "websocket":
-                await receive()
-                await send({"type": "websocket.close", "code": 1000, "reason": ""})  # before accept: 403
-            case "http" if _path(scope) == CLIENT_PATH:
-                request = SocketV2Server(self.sessions, **self._settings)
-                await self._drive(request, _Request(scope, receive, send))
-            case "http" if _path(scope) in _HOW:
-                await self._serve_platform(scope, receive, send)
+                await self.serve_socket(_path(scope), _WebSocket(scope, receive, send))
             case "http":
-                known = _path(scope) == SOCKET_PATH
-                text = "a WebSocket is expected" if known else "not found"
-                await _answer(send, 426 if known else 404, text)
+                await self.serve_request(_path(scope), _Request(scope, receive, send))
             case other:
                 raise ValueError(f"{other} is not served here")
-
-    async def _serve_platform(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = _path(scope)
-        transport = _Request(scope, receive, send)
-        webhook, sessions = self._webhooks.get(path, (None, self.sessions))
-        if webhook is not None:
-            await self._drive(webhook.channel(sessions, **self._settings), transport)
-        elif path == CALL_PATH and self._twilio is not None:
-            reading = _read_whole(transport, self._settings["limits"])
-            try:
-                request = await asyncio.wait_for(reading, self._settings["timeouts"].body)
-            except asyncio.TimeoutError:
-                http1 = scope.get("http_version", "1.1") < "2"
-                await _answer(send, 408, "the body of the request does not go on", close=http1)
-            else:
-                if request is not None:
-                    head, text = self._twilio.answer(*request, self._settings["limits"])
-                    for message in (head, text, END):
-                        await transport.send(message)
-        else:
-            await _answer(send, 503, f"not configured: ChannelApp(dialogue, {_HOW[path]})")
-
-    def close(self) -> None:
-        """Close all channels that are open, and tell their clients that the server is going away.
-
-        To be called in the loop that serves, before the server gives up what still runs.
-        """
-        for driver in tuple(self._drivers):
-            driver.close(CloseCode.GOING_AWAY, "the server is going away")
-
-    async def aclose(self, seconds: float = 1.0) -> None:
-        """Close all as `close` does, and wait until the clients have been told.
-
-        Args:
-            seconds: to wait at most.
-        """
-        self.close()
-        open_ = [task for task in self._drivers.values() if task is not None]
-        if open_:
-            await asyncio.wait(open_, timeout=seconds)
-
-    async def _drive(self, channel: ServerChannel, transport: Transport) -> None:
-        driver = Driver(channel, transport, self.host)
-        self._drivers[driver] = asyncio.current_task()
-        try:
-            await driver.run()
-        finally:
-            del self._drivers[driver]
 
 
 class _WebSocket:
@@ -311,32 +173,9 @@ def _path(scope: Scope) -> str:
     return path.rstrip("/")
 
 
-async def _read_whole(transport: Transport, limits: Limits) -> tuple[RequestHead, bytes] | None:
-    """A request with its body, or as much of it as shows that it is too long; None: the client has gone."""
-    head = await transport.receive()
-    body = bytearray()
-    if not isinstance(head, RequestHead):
-        return None
-    if declared_length(head) > limits.webhook_bytes:
-        return head, bytes(limits.webhook_bytes + 1)
-    while isinstance(piece := await transport.receive(), bytes) and len(body) <= limits.webhook_bytes:
-        body += piece
-    return None if piece is None else (head, bytes(body))
-
-
 async def _live(receive: Receive, send: Send) -> None:
     while True:
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})
         if kind == "lifespan.shutdown":
             return
-
-
-async def _answer(send: Send, status: int, text: str, *, close: bool = False) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-    if close:
-        headers.append((b"connection", b"close"))
-    if status == 426:
-        headers += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": f"{text}\n".encode()})

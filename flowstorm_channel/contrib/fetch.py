@@ -13,7 +13,7 @@ import urllib.request
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
@@ -58,17 +58,18 @@ async def fetch(url: str) -> bytes | None:
         OSError: the server cannot be asked, is too slow, or gives too much.
         ValueError: it is not an HTTPS address.
     """
-    if not url.lower().startswith("https://"):
-        raise ValueError(f"{url!r} is not fetched: its scheme is not https")
     # Threads of its own: what waits for a stranger's address is not to keep others from theirs.
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch")
     try:
-        return await asyncio.get_running_loop().run_in_executor(thread, _get, url)
+        return await asyncio.get_running_loop().run_in_executor(thread, get, url)
     finally:
         thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _get(url: str) -> bytes | None:
+def get(url: str) -> bytes | None:
+    """The same as `fetch`, blocking."""
+    if not url.lower().startswith("https://"):
+        raise ValueError(f"{url!r} is not fetched: its scheme is not https")
     until = time.monotonic() + SECONDS
     try:
         with _opener.open(url, timeout=SECONDS) as response:
@@ -100,8 +101,8 @@ class Fetcher:
     def __init__(self, fetch: Fetch = fetch, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._under_way: dict[str, asyncio.Task[bytes | None]] = {}
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._under_way: dict[str, Any] = {}
+        self._room: AbstractAsyncContextManager[Any] = asyncio.Semaphore(AT_ONCE)
         self._failed: OrderedDict[str, float] = OrderedDict()
         self._proven: OrderedDict[str, None] = OrderedDict()
 
@@ -109,11 +110,16 @@ class Fetcher:
         """What the address gives; None: nothing, or nothing now. Raises nothing."""
         if self._clock() < self._failed.get(url, 0.0):
             return None
+        full = len(self._under_way) >= WAITING
+        if full and url not in self._under_way and url not in self._proven:
+            log.warning("%s is not fetched: too much is, already", url)
+            return None
+        return await self._share(url)
+
+    async def _share(self, url: str) -> bytes | None:
+        """What is being fetched for others from there, or else is now."""
         task = self._under_way.get(url)
         if task is None:
-            if len(self._under_way) >= WAITING and url not in self._proven:
-                log.warning("%s is not fetched: too much is, already", url)
-                return None
             task = self._under_way[url] = asyncio.get_running_loop().create_task(self._get(url))
         return await asyncio.shield(task)  # others wait for it, too
 
@@ -122,7 +128,7 @@ class Fetcher:
         found, seconds = None, UNSURE_FOR if proven else FAILED_FOR
         try:
             async with nullcontext() if proven else self._room:
-                found = await asyncio.wait_for(self._fetch(url), 2 * SECONDS)
+                found = await self._ask(url)
         except Exception as error:
             log.warning("%s cannot be fetched: %s", url, error)
             seconds = UNSURE_FOR
@@ -133,6 +139,9 @@ class Fetcher:
         else:
             _remember(self._proven, url, None)
         return found
+
+    async def _ask(self, url: str) -> bytes | None:
+        return await asyncio.wait_for(self._fetch(url), 2 * SECONDS)
 
 
 def _remember(found: OrderedDict[str, Any], url: str, value: Any) -> None:

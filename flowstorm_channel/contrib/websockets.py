@@ -1,23 +1,32 @@
-"""Drives a client channel over the `websockets` library: asynchronously, or blocking.
+"""Drives channels over the `websockets` library: clients, asynchronous or blocking, and servers without ASGI.
 
-The loop is a generator of the events; the host acts while it holds one, by the words of the client::
+The loop of a client is a generator of the events; the host acts while it holds one, by the client's words::
 
     client = SocketV1Client("ws://127.0.0.1:8000/socket", key="K", device_id="D", auto_start=True)
     for event in events(client):
         if isinstance(event, ResponseEvent):
             client.finish_playback()
             client.say(input("> "))
+
+A server is a `Service`, and its handler is what `serve` takes, that of asyncio or, with the `Service` of
+`contrib.anyio`, that of trio::
+
+    service = Service(dialogue)
+    async with serve(handler(service), "127.0.0.1", 8000, select_subprotocol=select_subprotocol):
+        ...
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import ExitStack, aclosing, suppress
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection as SyncConnection
@@ -25,11 +34,18 @@ from websockets.sync.client import connect as connect_sync
 from websockets.typing import Subprotocol
 
 from flowstorm_channel.client import ClientChannel
+from flowstorm_channel.contrib.asyncio import ClientDriver
+from flowstorm_channel.contrib.client import Line
+from flowstorm_channel.contrib.service import Service
 from flowstorm_channel.events import Event
-from flowstorm_channel.socket_v1.frames import SUBPROTOCOL_HEADER
+from flowstorm_channel.socket_v1.frames import SUBPROTOCOL, SUBPROTOCOL_HEADER
 from flowstorm_channel.wire import Close, CloseCode, Message, RequestHead, ResponseHead
 
-__all__ = ["async_events", "events"]
+__all__ = ["SocketLine", "async_events", "events", "handler", "select_subprotocol"]
+
+_OFFERED = SUBPROTOCOL_HEADER.lower()
+_POLICY = 1008
+"""The close code for what is not allowed (RFC 6455, 7.4.1): of a refusal that comes too late to be HTTP."""
 
 # A server may accept and close at once; on Python 3.10 the time-out of asyncio is no OSError; and the
 # blocking connection can trip over an assertion of its own when a server talks nonsense and hangs up.
@@ -116,94 +132,47 @@ async def async_events(client: ClientChannel, **options: Any) -> AsyncGenerator[
     Raises:
         websockets.exceptions.InvalidURI: the client's address is none.
     """
-    woken = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    before, client.wake = client.wake, woken.set
-    client.open()
-    line: _Line | None = None
-    try:
-        while not client.closed:
-            woken.clear()
-            for event in client.events():
-                yield event
-            for message in client.data_to_send():
-                if isinstance(message, RequestHead):
-                    line = _Line(client, message, woken, options)
-                elif line is not None:
-                    await line.send(message)
-                    if isinstance(message, Close):
-                        line = None
-            if line is not None and not line.proceed():
-                line = None
-            wait = client.timeout()
-            if line is None and wait is None:
-                if woken.is_set():
-                    continue
-                return  # closed, or reconnecting is switched off: nothing else can happen
-            # Before Python 3.12 asyncio.wait_for can lose a cancellation that comes with the event.
-            alarm = None if wait is None else loop.call_later(wait, woken.set)
-            try:
-                await woken.wait()
-            finally:
-                if alarm is not None:
-                    alarm.cancel()
-    finally:
-        client.wake = before
-        if line is not None:
-            await line.send(Close(CloseCode.GOING_AWAY))
+    driver = ClientDriver(client, partial(SocketLine, connect, options))
+    async with aclosing(driver.events()) as told:
+        async for event in told:
+            yield event
 
 
-class _Line:
-    """One connection: opens it, and hands over what it brings."""
+class SocketLine(Line):
+    """One connection.
 
-    def __init__(
-        self, client: ClientChannel, head: RequestHead, woken: asyncio.Event, options: dict[str, Any]
-    ) -> None:
-        self._room = asyncio.Event()
-        self._client = client
-        self._woken = woken
-        self._socket: ClientConnection | None = None
-        self._reading = asyncio.get_running_loop().create_task(self._read(head, options))
-        self._reading.add_done_callback(lambda _: woken.set())
+    Args:
+        connect: of ``websockets.asyncio.client`` or ``websockets.trio.client``.
+        options: for it.
+        args: those of `Line`.
+    """
 
-    def proceed(self) -> bool:
-        """Events were taken: there is room for more. Whether the connection is up, or coming up.
+    def __init__(self, connect: Callable[..., Any], options: dict[str, Any], *args: Any) -> None:
+        super().__init__(*args)
+        self._connect = connect
+        self._options = options
+        self._socket: Any = None
 
-        Raises what no other attempt could mend.
-        """
-        self._room.set()
-        if self._reading.done():
-            self._reading.result()
-            return False
-        return True
+    async def carry(self) -> None:
+        options = _options(self.client, self.head, self._options)
+        try:
+            async with self._connect(self.head.url, **options) as self._socket:
+                await self.hand_over(_accepted(self._socket.subprotocol))
+                while True:
+                    await self.hand_over(await self._socket.recv())
+        except ConnectionClosed as closed:
+            await self.hand_over(_closed(closed))
+        except _FAILURES as error:
+            await self.hand_over(_refusal(error))
 
     async def send(self, message: Message) -> None:
-        if isinstance(message, Close):
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
-            if self._socket is not None:
-                await self._socket.close(message.code, message.reason)
-        elif self._socket is not None and isinstance(message, (str, bytes)):
+        if self._socket is not None and isinstance(message, (str, bytes)):
             with suppress(ConnectionClosed):  # the reader says so
                 await self._socket.send(message)
 
-    async def _read(self, head: RequestHead, options: dict[str, Any]) -> None:
-        try:
-            self._socket = await connect(head.url, **_options(self._client, head, options))
-            self._hand_over(_accepted(self._socket.subprotocol))
-            while True:
-                self._hand_over(await self._socket.recv())
-                while self._client.full:
-                    self._room.clear()
-                    await self._room.wait()
-        except ConnectionClosed as closed:
-            self._hand_over(_closed(closed))
-        except _FAILURES as error:
-            self._hand_over(_refusal(error))
-
-    def _hand_over(self, message: Message) -> None:
-        self._client.receive_data(message)
-        self._woken.set()
+    async def close(self, close: Close) -> None:
+        if self._socket is not None:
+            await _close(self._socket, close)
 
 
 def _options(client: ClientChannel, head: RequestHead, options: dict[str, Any]) -> dict[str, Any]:
@@ -230,3 +199,63 @@ def _refusal(error: Exception) -> Message:
 def _closed(closed: ConnectionClosed) -> Close:
     received = closed.rcvd
     return Close(received.code, received.reason) if received else Close(CloseCode.ABNORMAL, str(closed))
+
+
+# ------------------------------------------------------------ servers
+
+
+def select_subprotocol(_: Any, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """What ``serve`` chooses the encoding with: msgpack for those who offer it."""
+    return next((each for each in offered if each == SUBPROTOCOL), None)
+
+
+def handler(service: Service) -> Callable[[Any], Awaitable[None]]:
+    """What ``serve`` of ``websockets.asyncio.server`` or ``websockets.trio.server`` calls for a connection.
+
+    Args:
+        service: what is served, over WebSockets only. That of `contrib.anyio` under trio.
+    """
+
+    async def serve_connection(connection: Any) -> None:
+        await service.serve_socket(urlsplit(connection.request.path).path, _Connection(connection))
+
+    return serve_connection
+
+
+class _Connection:
+    """A connection of a server as a `Transport`. Its handshake is over when it comes here."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._begun = False
+
+    async def receive(self) -> Message | None:
+        if not self._begun:
+            self._begun = True
+            request, chosen = self._connection.request, self._connection.subprotocol
+            headers = [pair for pair in request.headers.raw_items() if pair[0].lower() != _OFFERED]
+            return RequestHead(url=request.path, headers=[*headers, (SUBPROTOCOL_HEADER, chosen or "")])
+        try:
+            message: Message = await self._connection.recv()
+        except ConnectionClosed as closed:
+            return _closed(closed)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if isinstance(message, ResponseHead):
+            if message.status != 101:
+                await _close(self._connection, Close(_POLICY, f"HTTP {message.status}"))
+                raise ConnectionAbortedError("the WebSocket is refused")
+        elif isinstance(message, Close):
+            await _close(self._connection, message)
+        else:
+            try:
+                await self._connection.send(message)
+            except ConnectionClosed as closed:
+                raise ConnectionResetError(str(closed)) from closed
+
+
+async def _close(connection: Any, close: Close) -> None:
+    # The word for it is that of the library below.
+    say = connection.close if hasattr(connection, "close") else connection.aclose
+    await say(close.code, close.reason)

@@ -11,8 +11,8 @@ of calls is for another server.
 
     app = WsgiApp(dialogue)     # gunicorn --worker-class gthread --threads 64 hello:app
 
-    # or below an application of Flask:
-    site.wsgi_app = DispatcherMiddleware(site.wsgi_app, {"/voice": app})
+    # or below any other application; for Flask and Django see `contrib.flask` and `contrib.django`
+    site = DispatcherMiddleware(site, {"/voice": app})
 
 Each request occupies a thread of the server from its beginning to its end, and a GET waits up to 30 seconds
 for its PUT. So count two threads for each user who speaks and one for each other turn that goes on, and use
@@ -50,7 +50,7 @@ from flowstorm_channel.sessions import Sessions
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["WsgiApp"]
+__all__ = ["WsgiApp", "below"]
 
 log = logging.getLogger("flowstorm_channel")
 
@@ -352,6 +352,20 @@ def _release(waiting: asyncio.Future[None]) -> None:
 
 
 # ------------------------------------------------------------ the request
+
+
+def below(environ: Environ, depth: int) -> Environ:
+    """The environ as it is for an application that stands where the rest of the path begins.
+
+    Args:
+        environ: of the request.
+        depth: how many parts at the end of the path are the application's own.
+    """
+    root, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "").rstrip("/")
+    parts = path.split("/")
+    rest = parts[len(parts) - depth :]
+    above = parts[: len(parts) - depth]
+    return {**environ, "SCRIPT_NAME": root + "/".join(above), "PATH_INFO": "/" + "/".join(rest)}
 
 
 def _scope(environ: Environ) -> Message:
