@@ -72,7 +72,7 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     client.set_defaults(run=_guarded(_client))
 
     trace = faces.add_parser("trace", help="a recording of a conversation")
-    trace.add_argument("file", metavar="FILE", help="the recording")
+    trace.add_argument("file", metavar="FILE", help="the recording, or a HAR file")
     trace.set_defaults(run=_guarded(_trace))
 
     listing = faces.add_parser("list", help="the requirements")

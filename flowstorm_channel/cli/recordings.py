@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from flowstorm_channel.contrib.recordings import Recordings
-from flowstorm_channel.trace import Recording, read
+from flowstorm_channel.trace import Recording, of_har, read
 
 __all__ = ["read_recording", "recorder_of"]
 
 
 def read_recording(name: str) -> Recording:
-    """The recording in a file of either form.
+    """The recording in a file of either form, or the wires in a HAR.
 
     Args:
         name: of the file; ``-``: standard input.
@@ -23,7 +25,20 @@ def read_recording(name: str) -> Recording:
         OSError: the file cannot be read.
         RemoteProtocolError: there is none in it.
     """
-    return read(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
+    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    archive = _archive(data)
+    return read(data) if archive is None else of_har(archive)
+
+
+def _archive(data: bytes) -> object | None:
+    """The HAR in a file; None: it is something else."""
+    if data.removeprefix(codecs.BOM_UTF8).lstrip()[:1] != b"{":
+        return None
+    try:
+        tree = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return tree if "log" in tree else None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import shutil
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 from flowstorm_channel.cli.recordings import read_recording
 from flowstorm_channel.cli.terminal import BLUE, BOLD, DIM, RED, YELLOW, complain, paint
 from flowstorm_channel.errors import RemoteProtocolError
-from flowstorm_channel.trace import Recording, dump, pack
+from flowstorm_channel.trace import Recording, dump, pack, to_har
 from flowstorm_channel.trace.drawing import Note, Picture, picture_of, to_html, to_lines, to_mermaid, to_svg
 
 __all__ = ["add_to"]
@@ -27,11 +28,13 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "trace",
-        help="look at a recording: here, or as a page, SVG, Mermaid",
+        help="look at a recording: here, or as a page, SVG, Mermaid, HAR",
         description="Draw a recording. Without an output it is drawn in the terminal; an output - is "
         "standard output. Exit code 1: the file is no recording, or --lint found something.",
     )
-    parser.add_argument("file", metavar="FILE", help="the recording, in either form; - is standard input")
+    parser.add_argument(
+        "file", metavar="FILE", help="the recording, in either form, or a HAR; - is standard input"
+    )
 
     outputs = parser.add_argument_group("outputs")
     outputs.add_argument("--html", metavar="OUT", help="a page to look into it, in one file")
@@ -39,6 +42,7 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     outputs.add_argument("--mermaid", action="store_true", help="print a Mermaid sequence diagram")
     outputs.add_argument("--json-lines", metavar="OUT", help="the recording as text, to be searched")
     outputs.add_argument("--msgpack", metavar="OUT", help="the recording as msgpack, to be kept")
+    outputs.add_argument("--har", metavar="OUT", help="what went over the wires, as an HTTP Archive")
     outputs.add_argument("--width", type=_width, metavar="CELLS", help="of the terminal (default: as it is)")
 
     choice = parser.add_argument_group("what is drawn")
@@ -63,7 +67,7 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
 
 def _run(chosen: argparse.Namespace) -> int:
     pictures = chosen.html is not None or chosen.svg is not None or chosen.mermaid
-    converts = chosen.json_lines is not None or chosen.msgpack is not None
+    converts = any(each is not None for each in (chosen.json_lines, chosen.msgpack, chosen.har))
     if converts and (chosen.find or chosen.since is not None or chosen.until is not None):
         complain("--find, --since and --until choose what is drawn; a recording is converted whole")
         return 2
@@ -76,7 +80,11 @@ def _run(chosen: argparse.Namespace) -> int:
     if missing:
         complain(f"{chosen.file}: no machine {min(missing)} is in it")
         return 1
-    _convert(chosen, recording.of(chosen.channel) if chosen.channel else recording)
+    try:
+        _convert(chosen, recording.of(chosen.channel) if chosen.channel else recording)
+    except ValueError as error:
+        complain(f"{chosen.file}: {error}")
+        return 1
     if converts and not pictures and not chosen.lint:
         return 0
     notes = _notes(recording, chosen)
@@ -92,6 +100,8 @@ def _convert(chosen: argparse.Namespace, recording: Recording) -> None:
         _write(chosen.json_lines, "".join(dump(recording.head, recording.entries)).encode())
     if chosen.msgpack is not None:
         _write(chosen.msgpack, b"".join(pack(recording)))
+    if chosen.har is not None:
+        _write(chosen.har, json.dumps(to_har(recording), indent=2).encode() + b"\n")
 
 
 def _draw(chosen: argparse.Namespace, picture: Picture, *, in_terminal: bool) -> None:

@@ -13,6 +13,7 @@ from flowstorm_channel.trace.entries import (
     Setting,
     Told,
 )
+from flowstorm_channel.trace.har import of_har, to_har
 from flowstorm_channel.trace.lines import dump, load
 from flowstorm_channel.trace.packed import pack, read, unpack
 from flowstorm_channel.trace.recorder import Recorder, Watcher
@@ -36,8 +37,10 @@ __all__ = [
     "Watcher",
     "dump",
     "load",
+    "of_har",
     "pack",
     "read",
     "replay",
+    "to_har",
     "unpack",
 ]
