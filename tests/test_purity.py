@@ -31,7 +31,7 @@ LAYERS = (
     {"socket_v1", "socket_v2", "alexa", "google", "twilio"},
     {"diagrams"},
     {"__init__"},
-    {"testing", "trace"},
+    {"testing", "trace", "schemas"},
     {"conformance"},
     {"contrib"},
     {"cli"},

@@ -1,5 +1,5 @@
-"""The command ``flowstorm-channel``: see a conversation, serve one, have one, read frames, draw the tables,
-check an implementation.
+"""The command ``flowstorm-channel``: see a conversation, serve one, have one, read frames, look at
+recordings, draw the tables, check an implementation.
 
 Exit codes: 0 all is well; 1 what was asked for did not work out; 2 the command was called wrongly.
 """
@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 
 from flowstorm_channel import __version__
-from flowstorm_channel.cli import conformance, decode, demo, serve, states, talk
+from flowstorm_channel.cli import conformance, decode, demo, replay, schema, serve, states, talk, trace
 from flowstorm_channel.cli.terminal import complain
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, serve, talk, decode, states, conformance)
+_COMMANDS = (demo, serve, talk, decode, trace, replay, states, schema, conformance)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
