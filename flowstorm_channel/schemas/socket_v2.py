@@ -92,7 +92,9 @@ def _parameters(definitions: Definitions) -> Iterator[Tree]:
         places = ("header", each.header, ""), ("query", each.query, each.header)
         for place, name, other in places:
             if name:
-                text = texts[each.attribute] + (f"; it wins over {other}" if other else "")
+                text = texts.get(each.attribute, each.attribute) + (
+                    f"; it wins over {other}" if other else ""
+                )
                 yield {"name": name, "in": place, "schema": schema, **described({}, text)}
 
 
