@@ -320,7 +320,7 @@ def begun() -> Recording:
 
 
 V2, CLIENT, V1 = (each for each in begun().entries if isinstance(each, Opened))
-HERE: dict[str, Any] = {"at": 0.0, "channel": 0, "state": "Closed", "audio": "Closed"}
+HERE: dict[str, Any] = {"at": 0.0, "channel": 0, "state": "Closed", "audio": "closed"}
 UNPLAYABLE = {
     "wires only": ([Record(at=0, wire=0, by="client", message="x")], "not recorded from their beginning"),
     "a stranger": ([attrs.evolve(V2, kind="SocketV9Server")], "is no machine of this library"),
@@ -390,6 +390,11 @@ def test_answers_that_cannot_be_are_refused() -> None:
     with pytest.raises(SignatureError, match="not known"):
         answers.ask("now", str, SignatureError("not known"))
     assert answers.ask("now", str, "otherwise") == "otherwise"
+
+
+def test_what_was_refused_and_cannot_be_read_stays_refused() -> None:
+    act = Act(name="turn.fail", arguments={"turn": 9}, raised="TooLateError", **{**HERE, "channel": 2})
+    same(Recording(Head(channel="mixed", seen_by="server"), (V1, act)))
 
 
 # ------------------------------------------------------------ what is said of a difference
