@@ -7,8 +7,8 @@ import math
 import os
 import sys
 import wave
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from flowstorm_channel.contrib.page import Page
 from flowstorm_channel.server import AudioStream
 from flowstorm_channel.values import ResponseItem
 from tests.programs import program
+from tests.test_contrib_websockets import in_a_thread
 
 RATE = 48000
 PATIENCE = 15_000
@@ -194,3 +195,17 @@ class Visitor:
         if kept:
             Path(kept).mkdir(parents=True, exist_ok=True)
             (Path(kept) / f"{name}.png").write_bytes(picture)
+
+
+@contextmanager
+def visitors(browser: Browser, server: Server) -> Iterator[Callable[..., Visitor]]:
+    """Makes visitors of a server's page; they leave in the end."""
+    with ExitStack() as stack:
+        address = stack.enter_context(in_a_thread(server.app))
+
+        def come(**settings: Any) -> Visitor:
+            visitor = Visitor(browser, address, **settings)
+            stack.callback(visitor.close)
+            return visitor
+
+        yield come

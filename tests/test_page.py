@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import PATIENCE, PHONE, Server, Visitor, browser_with, write_speech
-from tests.test_contrib_websockets import in_a_thread
+from tests.browser import PATIENCE, PHONE, Server, Visitor, browser_with, visitors, write_speech
 
 QUIET = '{"voice": false}'
 """Settings of somebody who does not want to be spoken to, which takes its time."""
@@ -30,14 +27,7 @@ def server() -> Server:
 
 @pytest.fixture
 def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Visitor]]:
-    with ExitStack() as stack:
-        address = stack.enter_context(in_a_thread(server.app))
-
-        def come(**settings: Any) -> Visitor:
-            visitor = Visitor(browser, address, **settings)
-            stack.callback(visitor.close)
-            return visitor
-
+    with visitors(browser, server) as come:
         yield come
 
 

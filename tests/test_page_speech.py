@@ -5,14 +5,11 @@ from __future__ import annotations
 import array
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import PATIENCE, Server, Visitor, browser_with, write_speech
-from tests.test_contrib_websockets import in_a_thread
+from tests.browser import PATIENCE, Server, Visitor, browser_with, visitors, write_speech
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +25,7 @@ def server() -> Server:
 
 @pytest.fixture
 def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Visitor]]:
-    with ExitStack() as stack:
-        address = stack.enter_context(in_a_thread(server.app))
-
-        def come(**settings: Any) -> Visitor:
-            visitor = Visitor(browser, address, **settings)
-            stack.callback(visitor.close)
-            return visitor
-
+    with visitors(browser, server) as come:
         yield come
 
 
