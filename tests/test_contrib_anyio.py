@@ -450,7 +450,7 @@ def test_the_host_closes(backend):
 @both
 @pytest.mark.parametrize("reads", [True, False])
 def test_a_driver_that_is_cancelled_tells_the_client(backend, reads, monkeypatch):
-    monkeypatch.setattr("flowstorm_channel.contrib.anyio._LAST_WORDS", 0.05)
+    monkeypatch.setattr("flowstorm_channel.contrib.anyio.driver._LAST_WORDS", 0.05)
     ended = []
 
     async def dialogue(_):

@@ -1,87 +1,23 @@
-"""All channels in an application of aiohttp, and clients of V1 and V2 over aiohttp.
-
-Needs the extra: ``pip install 'flowstorm-channel[aiohttp]'``.
-
-::
-
-    async def dialogue(turn):
-        yield f"You said {turn.text}."
-
-    app = web.Application()
-    Channels(dialogue).setup(app)         # or setup(app, prefix="/voice")
-    web.run_app(app)
-
-    client = SocketV2Client("http://127.0.0.1:8080/client", key="K", device_id="D")
-    async for event in async_events(client):
-        ...
-"""
+"""What aiohttp brings and takes, as the transports that a driver runs a server channel over."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from functools import partial
 
 from aiohttp import hdrs, web
 
-from flowstorm_channel.contrib.aiohttp_client import async_events, received, send
-from flowstorm_channel.contrib.service import PATHS, Service
+from flowstorm_channel.contrib.aiohttp.websocket import received, send
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.socket_v1.frames import SUBPROTOCOL_HEADER
 from flowstorm_channel.wire import END, Close, End, Message, RequestHead, ResponseHead
 
-__all__ = ["Channels", "async_events"]
+__all__ = ["RequestTransport", "WebSocketTransport"]
 
 _LOOK = 0.1
 """Seconds between two looks whether a client that is answered is still there: aiohttp has no word for it."""
 _HEARTBEAT = 20.0
 """Seconds between two pings."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Channels(Service):
-    """The channels of a server as routes of an application of aiohttp.
-
-    It takes what `~flowstorm_channel.contrib.service.Service` takes.
-    """
-
-    def setup(self, app: web.Application, prefix: str = "") -> None:
-        """Add the routes, and close what is open when the application shuts down.
-
-        Args:
-            app: which is not running yet.
-            prefix: what the paths begin with.
-        """
-        for path in PATHS:
-            for end in ("", "/"):
-                app.router.add_route(
-                    "*", prefix + path + end, partial(self._serve, path), expect_handler=_expect
-                )
-        app.on_shutdown.append(self._shut_down)
-
-    async def _serve(self, path: str, request: web.Request) -> web.StreamResponse:
-        transport: _WebSocket | _Request
-        if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
-            transport = _WebSocket(request, self._settings["limits"])
-            await self.serve_socket(path, transport)
-        else:
-            transport = _Request(request)
-            with suppress(ConnectionError):  # who asked has gone
-                await self.serve_request(path, transport)
-        if transport.response is None and request.transport is not None:
-            request.transport.close()
-        return transport.response or web.Response(status=503)
-
-    async def _shut_down(self, _: web.Application) -> None:
-        await self.aclose()
-        if self.host.store is not None:
-            await self.host.store.close()
-
-
-async def _expect(request: web.Request) -> None:
-    """Have who waits with a body wait until it is wanted: it may be refused before (RFC 9110, 10.1.1)."""
-    if request.headers[hdrs.EXPECT].lower() != "100-continue":
-        raise web.HTTPExpectationFailed(text="only 100-continue is known")
 
 
 def _head(request: web.Request) -> RequestHead:
@@ -91,7 +27,7 @@ def _head(request: web.Request) -> RequestHead:
     return RequestHead(method=request.method, url=url, headers=pairs)
 
 
-class _WebSocket:
+class WebSocketTransport:
     """A WebSocket of a server as a `Transport`."""
 
     def __init__(self, request: web.Request, limits: Limits) -> None:
@@ -129,7 +65,7 @@ class _WebSocket:
         self._accepted.set()
 
 
-class _Request:
+class RequestTransport:
     """A request to a server as a `Transport`."""
 
     def __init__(self, request: web.Request) -> None:

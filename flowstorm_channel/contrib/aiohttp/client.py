@@ -1,4 +1,4 @@
-"""Runs clients of V1 and V2 over the client of aiohttp; `contrib.aiohttp` hands it on."""
+"""Runs clients of V1 and V2 over the client of aiohttp."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 
 import aiohttp
-from aiohttp import ClientSession, WSMessage, WSMsgType
+from aiohttp import ClientSession
 from yarl import URL
 
 from flowstorm_channel.client import ClientChannel
+from flowstorm_channel.contrib.aiohttp.websocket import received, send
 from flowstorm_channel.contrib.asyncio import ClientDriver
 from flowstorm_channel.contrib.client import Body, Line
 from flowstorm_channel.events import Event
@@ -21,9 +22,6 @@ from flowstorm_channel.socket_v2 import SocketV2Client
 from flowstorm_channel.wire import END, Close, CloseCode, Message, ResponseHead
 
 __all__ = ["async_events"]
-
-_NO_STATUS = 1005
-"""The close code that stands for none (RFC 6455, 7.4.1)."""
 
 
 async def async_events(client: ClientChannel, **options: Any) -> AsyncGenerator[Event, None]:
@@ -129,26 +127,3 @@ class _RequestLine(_AiohttpLine):
 
     async def close(self, close: Close) -> None:
         """A request has no goodbye."""
-
-
-def received(message: WSMessage) -> Message:
-    """What has come over a WebSocket of aiohttp, of either end."""
-    match message.type:
-        case WSMsgType.TEXT | WSMsgType.BINARY:
-            data: Message = message.data
-            return data
-        case WSMsgType.CLOSE:
-            return Close(message.data or _NO_STATUS, message.extra or "")
-        case _:
-            return Close(CloseCode.ABNORMAL, str(message.data or ""))
-
-
-async def send(socket: aiohttp.ClientWebSocketResponse | Any, message: Message) -> None:
-    """Put a message on a WebSocket of aiohttp, of either end."""
-    match message:
-        case str():
-            await socket.send_str(message)
-        case bytes():
-            await socket.send_bytes(message)
-        case Close():
-            await socket.close(code=message.code, message=message.reason.encode())
