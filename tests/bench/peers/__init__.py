@@ -1,0 +1,1 @@
+"""The same events and applications, written with other libraries, or by hand."""
