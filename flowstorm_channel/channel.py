@@ -24,13 +24,17 @@ from typing import Any, ClassVar, Protocol, TypedDict
 
 import attrs
 
+from flowstorm_channel.codecs.compile import maker
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooLateError
-from flowstorm_channel.events import ClosedEvent, Event, FaultEvent
+from flowstorm_channel.events import BinaryEvent, ClosedEvent, Event, FaultEvent
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.states import Audio, AudioTable, Deadline, State, Table, legal
 from flowstorm_channel.wire import Close, CloseCode, Message
 
 __all__ = ["Channel", "ChannelOptions", "Control", "Exchange", "Rules", "Timeouts", "cost_of"]
+
+
+_block = maker(BinaryEvent)
 
 
 class Control(Enum):
@@ -105,13 +109,18 @@ class ChannelOptions(TypedDict, total=False):
 
 @attrs.frozen
 class Plan:
-    """All that a trigger does to state, audio and deadlines: one row of the tables, worked out."""
+    """All that a trigger does to state, audio and deadlines: one row of the tables, worked out.
+
+    Args:
+        rests: it does nothing of the kind.
+    """
 
     state: State
     audio: Audio
     stop: tuple[str, ...]
     start: tuple[str, ...]
     start_once: tuple[str, ...]
+    rests: bool
 
 
 class Rules:
@@ -128,10 +137,11 @@ class Rules:
         self.deadlines = {each.name: each for each in deadlines}
         self.rank = {each.name: rank for rank, each in enumerate(deadlines)}
         self.restarted_by_receipt = [each.name for each in deadlines if "received" in each.starts]
-        self.plans: Mapping[tuple[State, Audio, str], Plan] = {
-            (state, heard, trigger): self._plan(state, heard, trigger, after, audio)
+        self.plans: Mapping[tuple[State, Audio], Mapping[str, Plan]] = {
+            (state, heard): {
+                trigger: self._plan(state, heard, trigger, after, audio) for trigger, after in row.items()
+            }
             for state, row in table.items()
-            for trigger, after in row.items()
             for heard in audio
         }
 
@@ -147,7 +157,10 @@ class Rules:
                 stop.append(each.name)
             elif trigger in each.starts or (each.entering and not can_run(each, state, heard)):
                 (start_once if each.once else start).append(each.name)
-        return Plan(after, then, tuple(stop), tuple(start), tuple(start_once))
+        stays = after is state and then is heard
+        stops = any(trigger in each.stops for each in self.deadlines.values())
+        rests = stays and not (start or start_once or stops)
+        return Plan(after, then, tuple(stop), tuple(start), tuple(start_once), rests)
 
 
 def can_run(deadline: Deadline, state: State, audio: Audio) -> bool:
@@ -162,7 +175,7 @@ class Entry:
 
     def __init__(self, message: Message, turn: object | None) -> None:
         self.message = message
-        self.cost = cost_of(message)
+        self.cost = len(message) + _OVERHEAD if type(message) is bytes else cost_of(message)
         self.turn = turn
 
 
@@ -200,6 +213,9 @@ class Channel(ABC):
     FIRST: ClassVar[tuple[str, ...]]
     """What is to be done while nothing can be sent; for the text of errors."""
 
+    _raw_audio = False
+    """Whether a binary message is a block of audio, and nothing but told while audio flows."""
+
     def __init__(
         self,
         *,
@@ -219,9 +235,12 @@ class Channel(ABC):
         self._rules = self.RULES
         self._state = State.CLOSED
         self._audio = Audio.CLOSED
+        self._plans = self._rules.plans[State.CLOSED, Audio.CLOSED]
         self._finished = False
+        self._flowing = False  # whether texts and blocks come over a WebSocket, with no end in sight
         self._inbox: deque[tuple[Any, int]] = deque()
         self._inbox_bytes = 0
+        self._bound_of_any = min(limits.message_bytes, limits.audio_bytes, limits.queued_bytes) + _OVERHEAD
         self._heard = False
         self._end: Close | LimitExceeded | None = None
         self._decoded: deque[Event] = deque()
@@ -267,12 +286,21 @@ class Channel(ABC):
         Raises:
             LocalProtocolError: the transport cannot have brought it: a mistake of the host.
         """
+        kind = type(message)
+        # A WebSocket under way, and nothing waits: all that its messages are asked for otherwise holds.
+        if self._flowing and not self._inbox and (kind is bytes or (kind is str and message.isascii())):  # type: ignore[union-attr]
+            cost = len(message) + _OVERHEAD  # type: ignore[arg-type]
+            if cost <= self._bound_of_any:
+                self._heard = True
+                self._inbox_bytes = cost
+                self._inbox.append((message, cost))
+                return
         if self._end is not None or self._finished or not self._has_transport():
             return
         self._check_message(message)
         self._heard = True
         if isinstance(message, Close):
-            self._end = message
+            self._hear_the_end(message)
             return
         bound = self._largest(message)
         kept: Message | LimitExceeded = message
@@ -280,7 +308,7 @@ class Channel(ABC):
         if cost > bound + _OVERHEAD:
             kept, cost = LimitExceeded(f"a message of more than {bound} bytes"), _OVERHEAD
         if self._inbox_bytes + cost > self.limits.queued_bytes + bound + _OVERHEAD:
-            self._end = LimitExceeded(f"more than {self.limits.queued_bytes} bytes wait to be read")
+            self._hear_the_end(LimitExceeded(f"more than {self.limits.queued_bytes} bytes wait to be read"))
         else:
             self._inbox_bytes += cost
             self._inbox.append((kept, cost))
@@ -288,7 +316,11 @@ class Channel(ABC):
     def receive_eof(self) -> None:
         """The transport is gone. May be called at any time and more than once."""
         if self._end is None and not self._finished and self._has_transport():
-            self._end = Close(CloseCode.ABNORMAL, "the transport was lost")
+            self._hear_the_end(Close(CloseCode.ABNORMAL, "the transport was lost"))
+
+    def _hear_the_end(self, end: Close | LimitExceeded) -> None:
+        self._end = end
+        self._flowing = False
 
     # -------------------------------------------------------- events
 
@@ -298,6 +330,19 @@ class Channel(ABC):
         Returns:
             An event, or why there is none.
         """
+        if (
+            self._raw_audio
+            and self._audio is Audio.OPEN
+            and self._inbox
+            and not (self._told or self._decoded or self._question)
+        ):
+            message, cost = self._inbox[0]
+            if type(message) is bytes and message:
+                # By far the most of all that comes, and it changes nothing.
+                self._inbox.popleft()
+                self._inbox_bytes -= cost
+                self._woken = False
+                return _block(data=message)
         self._woken = True  # the host is here: nobody needs to be woken
         event = self._next_event()
         self._woken = False
@@ -317,7 +362,12 @@ class Channel(ABC):
                 if self._told or self._question is not None:
                     continue  # to find out what to do with it is something to tell
             elif self._inbox:
-                self._open_message(*self._inbox.popleft())
+                message, cost = self._inbox.popleft()
+                self._inbox_bytes -= cost
+                if type(message) is LimitExceeded:
+                    self._fault(message)
+                else:
+                    self._read(message)
                 continue
             if self._end is not None:
                 end, self._end = self._end, None
@@ -330,7 +380,8 @@ class Channel(ABC):
             elif not (self._due and self._expire()):
                 return Control.NEED_DATA
         event, handle = self._told.popleft()
-        self._telling(event, handle)
+        if handle is not None:
+            self._telling(event, handle)
         return event
 
     def events(self) -> Iterator[Event]:
@@ -359,7 +410,8 @@ class Channel(ABC):
         while self._outbox:
             entry = self._outbox.popleft()
             self._outbox_bytes -= entry.cost
-            self._sending(entry.turn)
+            if entry.turn is not None:
+                self._sending(entry.turn)
             yield entry.message
 
     # -------------------------------------------------------- time
@@ -431,7 +483,7 @@ class Channel(ABC):
         return False
 
     def _telling(self, event: Event, handle: object) -> None:  # noqa: B027
-        """The event is told now."""
+        """The event is told now; not called for one without a handle."""
 
     def _sending(self, turn: object) -> None:  # noqa: B027
         """Something of that turn goes out now."""
@@ -439,13 +491,13 @@ class Channel(ABC):
     # -------------------------------------------------------- for servers and clients: tools
 
     def _allows(self, trigger: str) -> bool:
-        return trigger in self._rules.table[self._state]
+        return trigger in self._plans
 
     def _admit(self, trigger: str) -> bool:
         """Whether the peer may do that now; when not, it is a fault of the peer's."""
-        row = self._rules.table[self._state]
-        if trigger in row:
+        if trigger in self._plans:
             return True
+        row = self._rules.table[self._state]
         what, where = trigger.removeprefix("< "), self._state.value
         self._fault(
             RemoteProtocolError(f"{what} is not legal in {where} (legal: {', '.join(legal(row, '<'))})")
@@ -454,8 +506,12 @@ class Channel(ABC):
 
     def _move(self, trigger: str) -> None:
         """Go where the tables say. The trigger must be in the row."""
-        plan = self._rules.plans[self._state, self._audio, trigger]
-        self._state, self._audio = plan.state, plan.audio
+        plan = self._plans[trigger]
+        if plan.rests:
+            return
+        if plan.state is not self._state or plan.audio is not self._audio:
+            self._state, self._audio = place = plan.state, plan.audio
+            self._plans = self._rules.plans[place]
         if self._due:
             for name in plan.stop:
                 self._due.pop(name, None)
@@ -464,6 +520,12 @@ class Channel(ABC):
         for name in plan.start_once:
             if name not in self._due:
                 self._arm(name)
+
+    def _follow(self, rules: Rules) -> None:
+        """Go on by other tables."""
+        if rules is not self._rules:
+            self._rules = rules
+            self._plans = rules.plans[self._state, self._audio]
 
     def _start(self, trigger: str) -> None:
         """Arm what a trigger starts that changes no state."""
@@ -557,19 +619,13 @@ class Channel(ABC):
     def _finish(self, code: int, reason: str) -> None:
         """Tell the last event."""
         self._finished = True
+        self._flowing = False
         self._discard_input()
         self._due.clear()
         self._end = None
         self._tell(ClosedEvent(code=int(code), reason=reason))
 
     # -------------------------------------------------------- inside
-
-    def _open_message(self, message: Any, cost: int) -> None:
-        self._inbox_bytes -= cost
-        if isinstance(message, LimitExceeded):
-            self._fault(message)
-        else:
-            self._read(message)
 
     @abstractmethod
     def _overrun(self, error: LimitExceeded) -> None:
@@ -583,10 +639,9 @@ class Channel(ABC):
                 if name in self._due:
                     self._arm(name)
         now = self._clock()
-        due = [(when, self._rules.rank[name], name) for name, when in self._due.items() if when <= now]
-        if not due:
+        if min(self._due.values()) > now:
             return False
-        name = min(due)[2]
+        _, _, name = min((when, self._rules.rank[name], name) for name, when in self._due.items())
         del self._due[name]
         self._timed_out(name)
         return True

@@ -342,6 +342,12 @@ class ClientChannel(Channel):
         if not self._admit(what):
             return
         match event:
+            case RecognizedEvent():
+                if event.is_final:
+                    self._on_final(event)
+                else:
+                    self._advance(what)
+                    self._tell(event)
             case ResponseItemEvent():
                 self._on_part(event, what, playable=event.response_item.playable)
             case BinaryEvent():
@@ -349,8 +355,6 @@ class ClientChannel(Channel):
                     self._on_part(event, what, playable=True)
             case ResponseEvent():
                 self._on_response(event.response)
-            case RecognizedEvent(is_final=True):
-                self._on_final(event)
             case InputAudioStreamOpenEvent():
                 self._on_acknowledgement(event, what)
             case ReadyEvent():
@@ -686,13 +690,17 @@ class ClientChannel(Channel):
 
     def _advance(self, what: str) -> None:
         """Go where the tables say, and do what socket-v1.md puts in brackets."""
+        if self._plans[what].rests:
+            self._move(what)
+            self._settle_mode()
+            return
         before, heard = self._state, self._audio
         duplex = self._duplex
         if (
             before is State.LISTENING
             and heard is not Audio.CLOSED
             and not duplex
-            and self._rules.table[before][what] in (State.PROCESSING, State.RESPONDING)
+            and self._plans[what].state in (State.PROCESSING, State.RESPONDING)
         ):
             self._close_stream()
             heard = Audio.CLOSED
@@ -732,7 +740,7 @@ class ClientChannel(Channel):
     def _settle_mode(self) -> None:
         """The mode that the last Response named holds from the next opening of the stream on (D-62)."""
         if self._audio is Audio.CLOSED:
-            self._rules = self.DUPLEX_RULES if self._stt_mode is SttMode.DUPLEX else self.RULES
+            self._follow(self.DUPLEX_RULES if self._stt_mode is SttMode.DUPLEX else self.RULES)
 
     def _open_anew(self) -> None:
         """Ask again for a stream that was asked for in another mode than is in force now.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from flowstorm_channel.channel import Channel, ChannelOptions, Entry, Rules
+from flowstorm_channel.codecs.compile import maker
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooLateError
 from flowstorm_channel.events import (
     BinaryEvent,
@@ -62,6 +63,11 @@ if TYPE_CHECKING:
 __all__ = ["AudioStream", "ResponseMembers", "ServerChannel", "ServerOptions", "Turn"]
 
 EMPTY = Response()
+
+# What is made of checked values needs no further check.
+_said = maker(ResponseItem)
+_input_event = maker(InputEvent)
+_response_event = maker(ResponseEvent)
 _NOBODY = InitEvent(key="", device_id="")
 
 
@@ -158,7 +164,8 @@ class Turn:
         if isinstance(item, bytes):
             self.send(BinaryEvent(data=item))
         else:
-            item = ResponseItem(text=item) if isinstance(item, str) else item
+            if isinstance(item, str):
+                item = _said(text=item) if item.isascii() and type(item) is str else ResponseItem(text=item)
             self.send(ResponseItemEvent(response_item=item))
 
     def finish(self, response: Response | None = None, **members: Unpack[ResponseMembers]) -> None:
@@ -317,6 +324,14 @@ class ServerChannel(Channel):
     """What a store puts before the ids of its sessions; ids that clients propose have no colon in them."""
     FIRST: ClassVar[tuple[str, ...]] = ("receive_data(RequestHead)",)
     DUPLEX_RULES: ClassVar[Rules] = Rules(SERVER, SERVER_DUPLEX_AUDIO, SERVER_DEADLINES)
+
+    TELLS_AUDIO: ClassVar[bool] = True
+    """Whether nothing is done with a block of audio while it flows but to tell it."""
+
+    def __init_subclass__(cls, **kw: Any) -> None:
+        super().__init_subclass__(**kw)
+        # A subclass that wants to look at blocks is to see them.
+        cls.TELLS_AUDIO = cls._take is ServerChannel._take and cls._on_binary is ServerChannel._on_binary
 
     def __init__(
         self,
@@ -556,7 +571,7 @@ class ServerChannel(Channel):
             self._adopt(request.session_id)
         self._begin_session()
         turn = self._new_turn(said, request)
-        self._tell(InputEvent(input=said), turn)
+        self._tell(_input_event(input=said), turn)
 
     def _on_stream_open(self, what: str, event: InputAudioStreamOpenEvent) -> None:
         before = self._audio
@@ -663,7 +678,7 @@ class ServerChannel(Channel):
             changes["items"] = (*turn._items, *response.items)
         if sleeps and response.session_ended:
             changes["session_ended"] = False  # D-51
-        message = self._encode(ResponseEvent(response=self._outgoing(response, **changes)))
+        message = self._encode(_response_event(response=self._outgoing(response, **changes)))
         self._begin_session()
         for item in singly:
             self._write(ResponseItemEvent(response_item=item), turn)
@@ -905,7 +920,7 @@ class ServerChannel(Channel):
     def _set_mode(self) -> None:
         """The mode of a stream is settled when it opens (D-62)."""
         duplex = self._stream_config().stt_mode is SttMode.DUPLEX
-        self._rules = self.DUPLEX_RULES if duplex else self.RULES
+        self._follow(self.DUPLEX_RULES if duplex else self.RULES)
 
 
 RESERVED = "alexa:"

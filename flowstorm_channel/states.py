@@ -95,9 +95,9 @@ AudioTable = Mapping[Audio, Mapping[str, Audio]]
 
 def trigger(way: Literal["<", ">"], event: Event) -> str:
     """The trigger of an event that is received (``<``) or sent (``>``), without what only a machine knows."""
-    name = _NAMES.get(type(event))
-    if name is not None:
-        return f"{way} {name}"
+    found = _TRIGGERS[way].get(type(event))
+    if found is not None:
+        return found
     match event:
         case RecognizedEvent():
             return f"{way} Recognized {'final' if event.is_final else 'interim'}"
@@ -108,8 +108,9 @@ def trigger(way: Literal["<", ">"], event: Event) -> str:
     return f"{way} {type(event).__name__}"
 
 
-_NAMES: dict[type[Event], str] = {
-    cls: name for name, cls in EVENTS.items() if cls not in (RecognizedEvent, BinaryEvent)
+_TRIGGERS: dict[str, dict[type[Event], str]] = {
+    way: {cls: f"{way} {name}" for name, cls in EVENTS.items() if cls not in (RecognizedEvent, BinaryEvent)}
+    for way in "<>"
 }
 
 

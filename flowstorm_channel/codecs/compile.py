@@ -44,7 +44,7 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from enum import Enum
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -57,7 +57,7 @@ from flowstorm_channel.schema import Kind, Member, Shape, members
 from flowstorm_channel.values import LogEntry
 from flowstorm_channel.zone_names import ZONE_NAMES
 
-__all__ = ["Direction", "last", "plain_writer", "reader", "source", "text_writer"]
+__all__ = ["Direction", "last", "maker", "plain_writer", "reader", "source", "text_writer"]
 
 TWINS = not sysconfig.get_config_var("Py_GIL_DISABLED")
 """Whether objects are built as twins."""
@@ -65,6 +65,7 @@ TWINS = not sysconfig.get_config_var("Py_GIL_DISABLED")
 Reader = Callable[[Any, Settings], Any]
 TextWriter = Callable[[Any], str]
 PlainWriter = Callable[[Any], dict[str, Any]]
+T = TypeVar("T")
 
 
 class Direction(Enum):
@@ -76,6 +77,8 @@ class Direction(Enum):
     """An object to JSON text."""
     PLAIN = "plain"
     """An object to what msgpack packs: dict, list, str, bytes …"""
+    MAKE = "make"
+    """Values that need no check, as keywords, to an object."""
 
 
 def reader(cls: type) -> Reader:
@@ -93,6 +96,12 @@ def text_writer(cls: type) -> TextWriter:
 def plain_writer(cls: type) -> PlainWriter:
     """The function that makes plain Python of an object of a class."""
     made: PlainWriter = _function(cls, Direction.PLAIN)
+    return made
+
+
+def maker(cls: type[T]) -> Callable[..., T]:
+    """The constructor of a class without its checks: for values that have been checked, by keyword."""
+    made: Callable[..., T] = _function(cls, Direction.MAKE)
     return made
 
 
@@ -149,17 +158,22 @@ def _indented(lines: list[str], by: int = 1) -> Iterator[str]:
 
 def _read(cls: type, names: dict[str, Any]) -> list[str]:
     lines = ["if type(o) is not dict:", '    raise Fault("must be an object")']
+    filled = [line for each in members(cls) for line in _read_member(cls, each, names)]
+    lines += _construction(cls, filled, names)
+    return ["def read(o, settings):", f"    '''{cls.__name__}'''", *_indented(lines)]
+
+
+def _construction(cls: type, filled: list[str], names: dict[str, Any]) -> list[str]:
+    """Lines that return an object, around those that assign its members: see `_target`."""
     if TWINS:
         names["Twin"] = _twin(cls)
-        lines.append("new = Twin()")
-    for each in members(cls):
-        lines += _read_member(cls, each, names)
-    if TWINS:
-        lines += [f"new.__class__ = {cls.__name__}", "return new"]
-    else:
-        arguments = ", ".join(f"{each.name}=new_{each.name}" for each in members(cls))
-        lines.append(f"return {cls.__name__}({arguments})")
-    return ["def read(o, settings):", f"    '''{cls.__name__}'''", *_indented(lines)]
+        return ["new = Twin()", *filled, f"new.__class__ = {cls.__name__}", "return new"]
+    arguments = ", ".join(f"{each.name}={_target(each)}" for each in members(cls))
+    return [*filled, f"return {cls.__name__}({arguments})"]
+
+
+def _target(each: Member) -> str:
+    return f"new.{each.name}" if TWINS else f"new_{each.name}"
 
 
 def _twin(cls: type) -> type:
@@ -169,7 +183,7 @@ def _twin(cls: type) -> type:
 
 
 def _read_member(cls: type, each: Member, names: dict[str, Any]) -> list[str]:
-    target = f"new.{each.name}" if TWINS else f"new_{each.name}"
+    target = _target(each)
     get, is_given = _winner(each, names)
     lines = _read_value(each.shape, each.wire, target, names)
     if each.required:
@@ -321,6 +335,25 @@ def _union_reader(readers: dict[str, Reader]) -> Reader:
     return read
 
 
+# ------------------------------------------------------------ making
+
+
+def _make(cls: type, names: dict[str, Any]) -> list[str]:
+    parameters, filled = [], []
+    for each in members(cls):
+        if each.required:
+            parameters.append(each.name)
+        elif each.shape.kind is Kind.MAP:
+            parameters.append(f"{each.name}=None")
+            filled.append(f"if {each.name} is None: {each.name} = {{}}")
+        else:
+            names[f"default_{each.name}"] = _checked_default(cls, each)
+            parameters.append(f"{each.name}=default_{each.name}")
+        filled.append(f"{_target(each)} = {each.name}")
+    head = f"def make(*, {', '.join(parameters)}):" if parameters else "def make():"
+    return [head, f"    '''{cls.__name__}'''", *_indented(_construction(cls, filled, names))]
+
+
 # ------------------------------------------------------------ writing JSON text
 
 
@@ -455,4 +488,5 @@ _GENERATORS: dict[Direction, Callable[[type, dict[str, Any]], list[str]]] = {
     Direction.READ: _read,
     Direction.TEXT: _text,
     Direction.PLAIN: _plain,
+    Direction.MAKE: _make,
 }

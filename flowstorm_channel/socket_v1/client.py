@@ -93,6 +93,7 @@ class SocketV1Client(ClientChannel):
                 self._lost(message.status, f"HTTP {message.status}")
                 return
             self._connected = True
+            self._flowing = self._end is None
             self._confirmed = False
             self._frames = Frames(self.limits, msgpack=offers_msgpack(message))
             self._advance("opened")
@@ -118,7 +119,7 @@ class SocketV1Client(ClientChannel):
         return message
 
     def _transport_gone(self, end: Close) -> None:
-        self._connecting = self._connected = False
+        self._connecting = self._connected = self._flowing = False
         self._discard_output()
         self._lost(end.code, end.reason)
 
@@ -127,7 +128,7 @@ class SocketV1Client(ClientChannel):
         self._disconnect(code, reason)
 
     def _disconnect(self, code: int, reason: str) -> None:
-        self._connecting = self._connected = False
+        self._connecting = self._connected = self._flowing = False
         self._discard_input()
         self._end = None
         self._put(Close(int(code), reason))

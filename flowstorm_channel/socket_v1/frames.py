@@ -38,11 +38,12 @@ class Frames:
         Raises:
             RemoteProtocolError: there is none.
         """
-        if isinstance(message, bytes):
-            if self._msgpack is None or not message:
-                return BinaryEvent(data=message)
-            return self._msgpack.decode(message)
-        return self._json.decode(cast("str", message))
+        if type(message) is str:
+            return self._json.decode(message)
+        block = cast("bytes", message)
+        if self._msgpack is None or not block:
+            return BinaryEvent(data=block)
+        return self._msgpack.decode(block)
 
     def write(self, event: Event) -> str | bytes:
         """The message for an event.

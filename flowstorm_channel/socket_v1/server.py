@@ -33,6 +33,8 @@ class SocketV1Server(ServerChannel):
         if isinstance(message, RequestHead):
             msgpack = offers_msgpack(message)
             self._frames = Frames(self.limits, msgpack=msgpack)
+            self._flowing = self._end is None
+            self._raw_audio = self.TELLS_AUDIO and not msgpack
             self._advance("opened")
             self._put(
                 ResponseHead(status=101, headers=((SUBPROTOCOL_HEADER, SUBPROTOCOL),) if msgpack else ())

@@ -137,7 +137,7 @@ class SocketV2Server(HttpServerChannel):
             return
         self.settings = settings
         if method == "GET":
-            self._rules = self.GET_RULES
+            self._follow(self.GET_RULES)
             if self._cookie is None:
                 self._reject(400, f"a GET needs the cookie {COOKIE} of its PUT")
                 return
