@@ -61,7 +61,9 @@ def main(given: list[str] | None = None) -> int:
 
 
 def left_over() -> Iterable[str]:
-    """The pages that were made, now or once."""
+    """The pages and schemas that were made, now or once."""
+    for path in sorted((DOCS / "schemas").glob("*.json")):
+        yield path.relative_to(DOCS).as_posix()
     for path in sorted((DOCS / "reference").rglob("*.md")):
         if path.read_text(encoding="utf-8").startswith(NOTICE):
             yield path.relative_to(DOCS).as_posix()

@@ -82,7 +82,7 @@ def _of_type(kind: str, schema: Schema, root: Schema) -> st.SearchStrategy[Any]:
         case "integer":
             return st.integers(schema.get("minimum", _LEAST), schema.get("maximum", _MOST))
         case "number":
-            bounds = schema.get("minimum"), schema.get("maximum")
+            bounds = schema.get("minimum"), schema.get("maximum", schema.get("exclusiveMaximum"))
             floats = st.floats(*bounds, allow_nan=False, allow_infinity=False)
             return floats | st.integers(bounds[0] or _LEAST, bounds[1] or _MOST)
         case "string":

@@ -66,12 +66,16 @@ def test_what_is_out_of_date_is_found_and_written(
     page.write_text("old\n", encoding="utf-8")
     left_over = tmp_path / "reference/gone.md"
     left_over.write_text(f"{generate.NOTICE}\ngone\n", encoding="utf-8")
+    schema = tmp_path / "schemas/gone.json"
+    schema.parent.mkdir()
+    schema.write_text("{}\n", encoding="utf-8")
 
     assert generate.main(["--check"]) == 1
     said = capsys.readouterr().out
     assert "reference/one.md is out of date" in said
     assert "two.json is out of date" in said
     assert "reference/gone.md is not made any more" in said
+    assert "schemas/gone.json is not made any more" in said
     assert page.read_text(encoding="utf-8") == "old\n"
     assert left_over.exists()
 
@@ -79,6 +83,7 @@ def test_what_is_out_of_date_is_found_and_written(
     assert generate.main(["--check"]) == 0
     assert page.read_text(encoding="utf-8") == texts["reference/one.md"]
     assert not left_over.exists()
+    assert not schema.exists()
 
 
 def test_every_event_has_an_example_that_decodes_to_itself(docs: ModuleType) -> None:

@@ -362,6 +362,40 @@ def test_nothing_that_a_peer_says_becomes_markup(opened: Open) -> None:
     assert page.evaluate("document.scripts.length") == 2
 
 
+def test_what_cannot_be_seen_or_turns_a_text_around_is_an_escape(opened: Open) -> None:
+    said = '{"type":"Log","\u202ekey":"a\u202eb\u2028c\U000e0041","n":"\\u0000"}'
+    page = opened(
+        Recording(Head(channel="socket-v1", seen_by="server"), (_said(0, said), _said(1, "\u2066x")))
+    )
+    page.locator("#rows").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    assert text_of(page, "#details .tree") == (
+        r'type: "Log"\u202ekey: "a\u202eb\u2028c\udb40\udc41"n: "\u0000"'
+    )
+    assert text_of(page, "#details pre") == (
+        r'{"type":"Log","\u202ekey":"a\u202eb\u2028c\udb40\udc41","n":"\u0000"}'
+    )
+    page.keyboard.press("End")
+    assert text_of(page, "#details pre") == r"\u2066x"
+
+
+def _said(at: float, text: str) -> Record:
+    return Record(at=at, wire=0, by="client", message=text)
+
+
+def test_a_recording_of_nothing_says_so(opened: Open) -> None:
+    page = opened(Recording(Head(channel="socket-v1", seen_by="server"), ()))
+    expect(page.locator("#empty")).to_have_text("Nothing is in this recording.")
+    for key in ("ArrowDown", "Enter", "End", "n", "Escape"):
+        page.keyboard.press(key)
+
+
+def test_times_that_go_back_have_one_sign(opened: Open) -> None:
+    page = opened(Recording(Head(channel="socket-v1", seen_by="server"), (_said(9, "{}"), _said(8.5, "{}"))))
+    assert text_of(page, ".row:nth-child(2) .clock small") == "-500 ms"
+
+
 def test_the_policy_lets_no_other_script_run(tmp_path: Path, browser: Browser) -> None:
     page = browser.new_page()
     refused: list[str] = []

@@ -159,6 +159,14 @@ def test_a_place_can_be_named() -> None:
     assert openapi_document("socket-v2", url="https://h/base/")["servers"] == [{"url": "https://h/base"}]
 
 
+def test_no_document_tells_a_password() -> None:
+    server = asyncapi_document("socket-v1", url="wss://me:secret@h:8443/talk?token=secret#x")
+    assert server["servers"]["server"]["host"] == "h:8443"
+    assert "secret" not in json.dumps(server)
+    openapi = openapi_document("socket-v2", url="https://me:secret@h/base/?token=secret#x")
+    assert openapi["servers"] == [{"url": "https://h/base"}]
+
+
 @pytest.mark.parametrize(
     ("make", "arguments", "text"),
     [
@@ -283,6 +291,7 @@ def test_diagrams_can_be_drawn_from_the_document(name: str, draw: Any) -> None:
         (["asyncapi"], '"title": "Flowstorm Socket V1"'),
         (["asyncapi", "--channel", "twilio", "--side", "client"], '"sendConnected"'),
         (["openapi"], '"title": "Flowstorm Socket V2"'),
+        (["asyncapi", "--channel", "twilio"], "Audio is raw \\u03bc-law"),
         (["openapi", "--channel", "google", "--url", "https://h"], '"url": "https://h"'),
         (["states", "--channel", "alexa"], '"webhook"'),
         (["states", "--schema"], '"Transition tables of the channels\' machines"'),
@@ -294,6 +303,7 @@ def test_the_command_prints_json(
 ) -> None:
     assert main(["schema", *arguments]) == 0
     printed = capsys.readouterr().out
+    assert printed.isascii(), "a terminal may know nothing else"
     assert json.loads(printed)
     assert found in printed
 

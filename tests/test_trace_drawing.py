@@ -7,6 +7,7 @@ import json
 import math
 import re
 import struct
+import time
 import wave
 from typing import Any
 from xml.etree import ElementTree
@@ -48,6 +49,9 @@ OPENING: tuple[tuple[str, Message], ...] = (
     ("client", RequestHead(url="/socket?token=secret")),
     ("server", ResponseHead(status=101)),
 )
+
+BOUND = 10.0
+"""Seconds, for what takes less than one when it is not done again and again, and else minutes."""
 
 
 def recording(*entries: Entry, seen_by: Any = "server", channel: str = "socket-v1") -> Recording:
@@ -134,10 +138,12 @@ def test_without_msgpack_binary_messages_are_audio() -> None:
     assert rows[2].label == "Binary ×1, 12 bytes"
 
 
-@pytest.mark.parametrize("text", ["what?", "[" * 100_000, "1" * 5000])
+@pytest.mark.parametrize(
+    "text", ["what?", "[" * 100_000, "1" * 5000, "\u00e4\ud800"], ids=lambda text: ascii(text)[:9]
+)
 def test_what_is_no_json_is_shown_all_the_same(text: str) -> None:
     row = rows_of(*OPENING, ("client", text))[2]
-    assert row.name == f"text {size(len(text))}"
+    assert row.name == f"text {size(len(text.encode(errors='surrogatepass')))}"
     assert row.raw == text
     assert [note.level for note in row.notes] == ["unreadable"]
 
@@ -192,6 +198,17 @@ def test_bodies_are_read_however_they_are_cut() -> None:
     ]
     assert rows[6].notes == (Note("", "unreadable", "not JSON: no object begins with b'nonsense'"),)
     assert rows[7].notes == ()
+
+
+def test_a_long_body_in_one_piece_takes_no_longer_than_in_many() -> None:
+    """Bodies of archives are one piece; what was found is not looked at, or moved, again."""
+    body = b'{"type":"Log","entries":[]}\n' * 60_000
+    before = time.perf_counter()
+    (_, row) = picture_of(
+        recording(*messages(("client", RequestHead(method="PUT", url="/client")), ("client", body)))
+    ).rows
+    assert time.perf_counter() - before < BOUND
+    assert row.name == "Log, Log, Log, 59997 more"
 
 
 def test_bodies_of_msgpack_and_of_text() -> None:
@@ -501,6 +518,29 @@ def test_lanes_hold_the_states_and_machines_share_them_one_after_the_other() -> 
         (1, "Open", 1, 1, 1),
         (2, "Open", 4, 4, 0),
     ]
+
+
+def test_a_machine_takes_the_first_slot_that_is_free() -> None:
+    def state(channel: int) -> Told:
+        return Told(at=0.0, channel=channel, event={"type": "Ready"}, state="Open", audio="closed")
+
+    picture = picture_of(recording(*map(state, (0, 1, 2, 1, 0, 3, 2, 4, 5, 3, 4, 5))))
+    assert {each.channel: each.slot for each in picture.spans} == {0: 0, 1: 1, 2: 2, 3: 0, 4: 1, 5: 2}
+
+
+def test_thousands_of_machines_are_drawn_at_once() -> None:
+    """A server on HTTP has a machine for each request."""
+    requests = [
+        Told(at=float(number), channel=number, event={"type": "Ready"}, state="Open", audio="asked")
+        for number in range(5000)
+    ]
+    at_one_time = [each for each in requests[:1000] for _ in range(2)]
+    before = time.perf_counter()
+    picture = picture_of(recording(*requests, *at_one_time))
+    assert len(picture.spans) == 10_000
+    assert to_svg(picture)
+    assert to_html(picture)
+    assert time.perf_counter() - before < BOUND
 
 
 def test_a_state_that_is_not_known_any_more_ends_its_lane() -> None:
@@ -817,6 +857,8 @@ def test_what_a_peer_says_is_never_markup(text: str) -> None:
     )
     page = to_html(picture_of(everywhere, {0: [Note(text, text, text)]}))
     page.encode()
+    for part in content(page)["rows"][0]["notes"][0]:
+        assert part.isprintable()
     outside = DATA.sub("", page)
     assert outside.count("<script") == 1
     assert "<img" not in outside
@@ -837,6 +879,7 @@ def test_texts_are_cut_by_cells() -> None:
     assert cut("abcd", 3) == "ab…"
     assert cut("abc", 0) == ""
     assert width_of("e\u0301") == 1
+    assert width_of("\u0e01\u0e31") == 1, "a vowel of Thai stands above its consonant"
 
 
 @pytest.mark.parametrize(

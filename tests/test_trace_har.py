@@ -443,6 +443,17 @@ def test_a_body_that_the_archive_does_not_hold_is_not_judged() -> None:
     assert breaches_in(found) == []
 
 
+def test_a_body_that_was_cut_off_is_as_one_that_is_not_there() -> None:
+    """As browsers write what is over their limit: the others in the archive can still be read."""
+    picture = foreign("GET", "http://voice.test/picture.png", body=None, answer="iVBORw0KGg")
+    picture["response"]["content"] |= {"size": 5000, "encoding": "base64"}
+    cut = foreign(answer="AAECA")
+    cut["response"]["content"]["encoding"] = "base64"
+    found = of_har(archive(picture, foreign(), cut))
+    assert [type(each.message) for each in found.records if each.wire == 1][-1] is ResponseHead
+    assert breaches_in(found) == []
+
+
 @pytest.mark.parametrize("name", ["_encoding", "encoding"])
 def test_binary_bodies_of_others_are_read(name: str) -> None:
     entry = foreign()
@@ -487,6 +498,37 @@ def test_a_websocket_without_messages_has_its_handshake() -> None:
     entry = socket(url="https://voice.test/socket")  # as some proxies write it
     del entry["_webSocketMessages"]
     assert [type(each.message) for each in of_har(archive(entry)).records] == [RequestHead, ResponseHead]
+
+
+def test_a_websocket_over_http_2_is_one() -> None:
+    """CONNECT and 200 stand for GET and 101 there (RFC 8441)."""
+    said = (
+        ("send", START, 1, '{"type":"Init","key":"k","deviceId":"d"}'),
+        ("receive", START, 1, '{"type":"Ready"}'),
+    )
+    for url in ("wss://voice.test/socket", "https://voice.test/socket"):
+        entry = socket(*said, ("send", START, 2, "AP8="), url=url, status=200)
+        entry["request"]["method"] = "CONNECT"
+        found = of_har(archive(entry))
+        assert found.head.channel == "socket-v1"
+        messages = [each.message for each in found.records]
+        assert messages[:2] == [RequestHead(url=url, headers=(("Origin", "http://voice.test"),)), SWITCHED]
+        assert [row.kind for row in picture_of(found).rows][-1] == "audio"
+
+
+SWITCHED = ResponseHead(status=101)
+
+
+def test_an_exchange_without_messages_is_none_of_a_websocket() -> None:
+    """Some writers give every entry the member."""
+    found = of_har(archive({**foreign(), "_webSocketMessages": None}))
+    assert found.records == of_har(archive(foreign())).records
+
+
+def test_a_message_that_does_not_say_what_it_is_is_text() -> None:
+    entry = socket(("send", START, 1, '{"type":"Ready"}'))
+    del entry["_webSocketMessages"][0]["opcode"]
+    assert of_har(archive(entry)).records[-1].message == '{"type":"Ready"}'
 
 
 V3 = '{"handler":{"name":"h"},"intent":{},"session":{"id":"s"}}'
@@ -599,7 +641,7 @@ NONE: dict[str, Any] = {
     "a date without a zone": changed(lambda entry: entry.update(startedDateTime="2026-03-01T10:00:00")),
     "a month that is none": changed(lambda entry: entry.update(startedDateTime="2026-13-01T10:00:00Z")),
     "a body that is no base64": changed(
-        lambda entry: entry["response"]["content"].update(text="é", encoding="base64")
+        lambda entry: entry["request"]["postData"].update(text="é", encoding="base64")
     ),
     "messages that are none": changed(lambda entry: entry.update(_webSocketMessages=1)),
     "a message that is none": changed(lambda entry: entry.update(_webSocketMessages=[1])),

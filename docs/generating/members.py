@@ -24,7 +24,7 @@ def kind(shape: Shape, folder: str = "") -> str:
         case Kind.LIST:
             text = f"list of {kind(shape.of, folder)}"
         case _:
-            text = shape.kind.value
+            text = f"[{shape.kind.value}]({folder}values.md#types)"
     if shape.choices:
         text += f" ({' or '.join(map(str, shape.choices))})"
     return text

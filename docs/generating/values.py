@@ -6,9 +6,33 @@ from enum import Enum
 from typing import get_args
 
 from flowstorm_channel import values
-from flowstorm_channel.schema import Value
+from flowstorm_channel.schema import Kind, Value
 from generating.markdown import arguments, code, enum_docs, link, summary, table
 from generating.members import member_table
+
+TYPES = {
+    Kind.STRING: ("a text without lone surrogates", "–"),
+    Kind.INTEGER: ("a number without fraction and exponent, `5` and not `5.0`, that fits into 64 bits", "–"),
+    Kind.NUMBER: ("a number; NaN and infinity are none", "an integer"),
+    Kind.BOOLEAN: ("`true` or `false`", "–"),
+    Kind.BYTES: (
+        "base64, padded; in msgpack bin, and nothing else",
+        "base64 without padding, or with the alphabet of URLs; an array of numbers from -128 to 255",
+    ),
+    Kind.LOCALE: (
+        "a language tag with underscores, such as `en` or `en_US` (D-08)",
+        "with hyphens; whatever is no tag, such as an empty text, is the default (D-81)",
+    ),
+    Kind.ZONE: ("a name of the IANA time zone database, or an offset such as `+02:00`", "–"),
+    Kind.TIME: (
+        "ISO 8601 in UTC without zone, such as `2026-03-14T15:09:26` or `2026-03-14T15:09:26.500` (D-10)",
+        "up to nine digits of a fraction, `Z`, an offset; `[2026, 3, 14, 15, 9, 26, 0]`; seconds since 1970",
+    ),
+    Kind.MAP: ("an object with any names and values", "–"),
+}
+"""How values are written that are no objects of their own, and in which other forms they are understood."""
+NESTED = frozenset((Kind.ENUM, Kind.OBJECT, Kind.LIST, Kind.UNION))
+"""What has a section of its own, or is made of the others."""
 
 
 def values_page() -> list[str]:
@@ -20,6 +44,14 @@ def values_page() -> list[str]:
         "",
         "What the events carry. A member with a default may be absent or `null`.",
         "",
+        "## Types",
+        "",
+        "How a type is written in JSON, and what else is understood. Anything else is refused.",
+        "",
+        *table(
+            ("type", "is written as", "also accepted"),
+            ([code(each.value), *TYPES[each]] for each in Kind if each not in NESTED),
+        ),
         "## Objects",
         "",
     ]

@@ -67,10 +67,10 @@ def _run(chosen: argparse.Namespace) -> int:
     except ValueError as error:
         complain(str(error))
         return 2
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if chosen.output is None:
-        print(text, end="")
+        print(json.dumps(document, indent=2))  # in ASCII, which every terminal and pipe takes
     else:
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         chosen.output.write_text(text, encoding="utf-8", newline="\n")
     return 0
 

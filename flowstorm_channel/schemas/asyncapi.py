@@ -86,7 +86,7 @@ def asyncapi_document(
     Args:
         channel: ``socket-v1`` or ``twilio``.
         side: whose document it is; the client of ``twilio`` is Twilio.
-        url: where the server is; an example by default.
+        url: where the server is; an example by default. Only host and path of it are told.
         limits: of what that end accepts.
 
     Raises:
@@ -106,7 +106,7 @@ def asyncapi_document(
         "defaultContentType": _JSON,
         "servers": {
             "server": {
-                "host": place.netloc,
+                "host": place.netloc.rpartition("@")[2],
                 "protocol": place.scheme,
                 "security": [{"$ref": f"#/components/securitySchemes/{each}"} for each in service.security],
             }

@@ -101,7 +101,7 @@ class Definitions:
         self.schemas[name] = {
             "description": "Of a type that this version does not know. It is delivered, never dropped.",
             "type": "object",
-            "properties": {member: {"type": "string", "not": {"enum": list(known)}}},
+            "properties": {member: {**self._text(), "not": {"enum": list(known)}}},
             "required": [member],
             **self._openness(),
         }
@@ -143,7 +143,12 @@ class Definitions:
         """Members that are not known are kept out of the way, within the limits."""
         if not self.accepted:
             return {}
-        return {"maxProperties": self._limits.items, "additionalProperties": self._json()}
+        limits = self._limits
+        return {
+            "maxProperties": limits.items,
+            "propertyNames": {"maxLength": limits.string_bytes},
+            "additionalProperties": self._json(),
+        }
 
     def _is_required(self, cls: type, each: Member) -> bool:
         if _names_its_class(each):

@@ -41,7 +41,7 @@ def openapi_document(
 
     Args:
         channel: ``socket-v2``, ``alexa`` or ``google``.
-        url: where the server is, without the path of the channel.
+        url: where the server is, without the path of the channel. User and query are not told.
         limits: of what it accepts.
 
     Raises:
@@ -53,6 +53,7 @@ def openapi_document(
     place = urlsplit(url)
     if place.scheme not in ("http", "https") or not place.netloc:
         raise ValueError(f"{url!r} is no address of HTTP")
+    host = place.netloc.rpartition("@")[2]
     components = Components(Side.SERVER, limits)
     made = make(components, limits)
     return components.complete(
@@ -60,7 +61,7 @@ def openapi_document(
             "openapi": "3.1.0",
             "info": made.pop("info"),
             "jsonSchemaDialect": DIALECT,
-            "servers": [{"url": url.rstrip("/")}],
+            "servers": [{"url": f"{place.scheme}://{host}{place.path.rstrip('/')}"}],
             **made,
         }
     )

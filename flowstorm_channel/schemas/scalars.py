@@ -116,8 +116,8 @@ _LEAP_YEAR: JsonSchema = {
     "multipleOf": 4,
     "anyOf": [{"not": {"multipleOf": 100}}, {"multipleOf": 400}],
 }
-_FIRST_SECOND, _LAST_SECOND = -62135596800, 253402300799
-"""Of the years 1 and 9999, since 1970."""
+_FIRST_SECOND, _END = -62135596800, 253402300800
+"""Of the year 1, and of the year 9999: seconds since 1970."""
 
 
 def _integer(least: int, most: int) -> JsonSchema:
@@ -148,6 +148,6 @@ def accepted_time() -> JsonSchema:
                     {"prefixItems": [_LEAP_YEAR, {"const": 2}, {"const": 29}]},
                 ],
             },
-            {"type": "number", "minimum": _FIRST_SECOND, "maximum": _LAST_SECOND},
+            {"type": "number", "minimum": _FIRST_SECOND, "exclusiveMaximum": _END},
         ],
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Protocol
+import re
+from typing import Any, Protocol, cast
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -13,7 +14,7 @@ from flowstorm_channel.limits import Limits
 __all__ = ["Json", "Msgpack", "Reader", "json_of", "msgpack_of"]
 
 _LIMITS = Limits(nesting=500)
-_BETWEEN = b" \t\r\n[],"
+_BETWEEN = re.compile(rb"[ \t\r\n\[\],]*")
 _LONGEST = 2**31 - 1
 
 
@@ -87,7 +88,7 @@ class Json:
         """
         if not self._inside:
             self._brackets.restart()
-            self._held = self._held.lstrip(_BETWEEN)
+            del self._held[: cast("re.Match[bytes]", _BETWEEN.match(self._held)).end()]
             if self._held and self._held[:1] != b"{":
                 raise ValueError(f"no object begins with {bytes(self._held[:20])!r}")
         end = self._brackets.find_end(self._held, len(self._held)) if self._held else None

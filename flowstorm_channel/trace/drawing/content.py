@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowstorm_channel.trace.drawing.model import Band, Picture, Row
+from flowstorm_channel.trace.drawing.texts import clean
 
 __all__ = ["AUDIO_BYTES", "content_of"]
 
@@ -38,7 +39,7 @@ def content_of(picture: Picture, *, audio_bytes: int) -> str:
         left -= taken
     content = {
         "seenBy": picture.head.seen_by,
-        "redacted": picture.head.redacted,
+        "redacted": [clean(each) for each in picture.head.redacted],
         "kinds": picture.kinds,
         "wires": len(picture.wires),
         "duration": picture.duration,
@@ -55,7 +56,7 @@ def _row(row: Row, audio_bytes: int) -> tuple[dict[str, Any], int]:
         "by": row.by,
         "state": row.state,
         "audio": row.audio,
-        "notes": [[each.id, each.level, each.text] for each in row.notes] or None,
+        "notes": [[clean(each.id), clean(each.level), clean(each.text)] for each in row.notes] or None,
         **_raw(row),
     }
     taken = 0

@@ -17,6 +17,9 @@ _LETTERS = frozenset(" ,.()/×·-…")
 def to_mermaid(picture: Picture) -> str:
     """The picture as the text of a diagram, with a newline at its end.
 
+    Mermaid draws nothing of more than 50 000 characters, some 500 rows, unless its ``maxTextSize`` says
+    otherwise; see `Picture.chosen`.
+
     Args:
         picture: what is drawn.
     """

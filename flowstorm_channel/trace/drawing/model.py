@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -267,11 +268,14 @@ class Picture:
     def spans(self) -> tuple[Span, ...]:
         """The lanes. Machines that live one after the other share a slot."""
         slots = _slots(self.rows)
+        rows: dict[int, list[tuple[int, Row]]] = {each: [] for each in self.channels}
+        for index, row in enumerate(self.rows):
+            rows[row.channel].append((index, row))
         return tuple(
             span
-            for channel in self.channels
+            for channel, own in rows.items()
             for region in _REGIONS
-            for span in _spans_of(self.rows, channel, region, slots[channel])
+            for span in _spans_of(own, region, slots[channel])
         )
 
     def chosen(
@@ -309,27 +313,38 @@ def _slots(rows: tuple[Row, ...]) -> dict[int, int]:
     """A slot for each machine, so that no two that live at the same time have the same."""
     last = {row.channel: index for index, row in enumerate(rows)}
     slots: dict[int, int] = {}
-    busy: list[int] = []
-    """By slot: up to which row."""
+    busy: list[tuple[int, int]] = []
+    """Up to which row, and the slot."""
+    free: list[int] = []
     for index, row in enumerate(rows):
         if row.channel not in slots:
-            free = (slot for slot, until in enumerate(busy) if until < index)
-            slot = next(free, len(busy))
-            busy[slot : slot + 1] = [last[row.channel]]
-            slots[row.channel] = slot
+            while busy and busy[0][0] < index:
+                heappush(free, heappop(busy)[1])
+            slots[row.channel] = heappop(free) if free else len(busy)
+            heappush(busy, (last[row.channel], slots[row.channel]))
     return slots
 
 
-def _spans_of(rows: tuple[Row, ...], channel: int, region: Region, slot: int) -> Iterator[Span]:
+def _spans_of(rows: Sequence[tuple[int, Row]], region: Region, slot: int) -> Iterator[Span]:
+    """The stretches of a machine.
+
+    Args:
+        rows: all that are its own, with their indexes.
+        region: of what.
+        slot: its own.
+    """
+
+    def span(first: int, last: int, name: str) -> Span:
+        channel = rows[0][1].channel
+        return Span(channel=channel, region=region, name=name, first=first, last=last, slot=slot)
+
     first, last, name = 0, 0, None
-    for index, row in enumerate(rows):
-        if row.channel != channel:
-            continue
+    for index, row in rows:
         now: str | None = getattr(row, region)
         if now != name:
             if name is not None:
-                yield Span(channel=channel, region=region, name=name, first=first, last=index - 1, slot=slot)
+                yield span(first, index - 1, name)
             first, name = index, now
         last = index
     if name is not None:
-        yield Span(channel=channel, region=region, name=name, first=first, last=last, slot=slot)
+        yield span(first, last, name)

@@ -68,6 +68,10 @@ class _Canvas:
             top += _height(row)
         self._height = top + _END
         self._many = len(picture.channels) > 1
+        self._spans = picture.spans
+        lanes = min(_MOST_SLOTS, 1 + max((each.slot for each in self._spans), default=0))
+        self._names = _LANES + lanes * _SLOT + 2
+        """Where the names of the states stand."""
 
     def lines(self) -> Iterator[str]:
         """The elements."""
@@ -86,7 +90,7 @@ class _Canvas:
         for x, name in ((_LEFT, "client"), (_RIGHT, "server")):
             yield _text(x, _TOP - 14, name, f"{name} name", anchor="middle")
             yield f'<line class="life" x1="{x}" x2="{x}" y1="{_TOP - 6}" y2="{self._height - _END / 2:g}"/>'
-        for span in picture.spans:
+        for span in self._spans:
             yield from self._span(span)
         for number, row in enumerate(picture.rows):
             yield from self._row(number, row)
@@ -113,8 +117,7 @@ class _Canvas:
             f'<rect x="{x}" y="{top:g}" width="10" height="{height:g}" rx="3" style="fill:var(--{colour})">'
             f"<title>{name}</title></rect>"
         )
-        lanes = min(_MOST_SLOTS, 1 + max(each.slot for each in self._picture.spans))
-        yield _text(_LANES + lanes * _SLOT + 2, top + 18, cut(clean(span.name), 20), "quiet")
+        yield _text(self._names, top + 18, cut(clean(span.name), 20), "quiet")
 
     def _row(self, number: int, row: Row) -> Iterator[str]:
         top = self._tops[number]

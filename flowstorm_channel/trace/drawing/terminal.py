@@ -50,7 +50,8 @@ def to_lines(picture: Picture, *, width: int = 80, ascii_only: bool = False) -> 
     Args:
         picture: what is drawn.
         width: of the terminal, in cells.
-        ascii_only: draw with the characters of ASCII; what the ends have said stays as it is.
+        ascii_only: draw with the characters of ASCII, also where an end has said one of those that are drawn
+            with; what else it has said stays as it is.
     """
     pen = _Pen(picture, max(width, _NARROW))
     for line in pen.lines():

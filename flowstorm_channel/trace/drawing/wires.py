@@ -129,7 +129,8 @@ class Wire:
         try:
             tree = parse()
         except ValueError as error:
-            name = f"{kind} {size(len(raw))}"
+            length = len(raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw)
+            name = f"{kind} {size(length)}"
             return Reading(name=name, text=_start(raw), raw=raw, problem=clean(str(error)))
         data = _audio_of(tree)
         if data is not None:

@@ -53,7 +53,8 @@ def foreign_wire(entry: Tree) -> Wire:
 def _is_socket(entry: Tree) -> bool:
     _, url, _ = request_of(entry)["request"]
     status, _ = response_of(entry)["response"]
-    return is_socket_address(url) or "_webSocketMessages" in entry or status == 101
+    has_messages = entry.get("_webSocketMessages") is not None
+    return is_socket_address(url) or has_messages or status == 101
 
 
 def _exchange(entry: Tree) -> Iterator[Tree]:
@@ -87,15 +88,15 @@ def _last(entry: Tree, at: float, *, given_up: bool) -> Tree:
 
 def _conversation(entry: Tree) -> Iterator[Tree]:
     times = times_of(entry)
-    yield {"at": times.began, "by": "client", **request_of(entry, without=_is_of_handshake)}
-    response = response_of(entry, without=_is_of_handshake)
+    yield {"at": times.began, "by": "client", **_asked_for_socket(entry)}
+    response = _answered_with_socket(entry)
     if not response["response"][0]:
         yield _last(entry, times.ended, given_up=True)
         return
     said = [
         each
         for each in list_of(entry, "_webSocketMessages")
-        if not isinstance(each, dict) or each.get("opcode") in (TEXT, BINARY)
+        if not isinstance(each, dict) or each.get("opcode", TEXT) in (TEXT, BINARY)
     ]
     messages = [(_time_of(each), *message_of(each)) for each in said]
     at = min([times.answered, *(time for time, _, _ in messages[:1] if time is not None)])
@@ -103,6 +104,19 @@ def _conversation(entry: Tree) -> Iterator[Tree]:
     for time, by, message in messages:
         at = at if time is None else time
         yield {"at": at, "by": by, **message}
+
+
+def _asked_for_socket(entry: Tree) -> Tree:
+    """The head of a request for a WebSocket; over HTTP/2 its method is CONNECT (RFC 8441)."""
+    method, url, headers = request_of(entry, without=_is_of_handshake)["request"]
+    return {"request": ["GET" if method == "CONNECT" else method, url, headers]}
+
+
+def _answered_with_socket(entry: Tree) -> Tree:
+    """The head of the response to it; over HTTP/2 any success accepts."""
+    status, headers = response_of(entry, without=_is_of_handshake)["response"]
+    accepted = isinstance(status, int) and 200 <= status < 300
+    return {"response": [101 if accepted else status, headers]}
 
 
 def _time_of(message: Any) -> float | None:

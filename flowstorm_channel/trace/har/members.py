@@ -110,10 +110,13 @@ def sent_body(entry: Tree) -> bytes:
 
 
 def got_body(entry: Tree) -> bytes | None:
-    """The body of the response; None: there was one, and it is not in the archive."""
+    """The body of the response; None: there was one, and it is not in the archive, or is cut off there."""
     match entry.get("response"):
         case {"content": {"text": str(text), **more}}:
-            return _bytes(text, more.get("encoding"))
+            try:
+                return _bytes(text, more.get("encoding"))
+            except RemoteProtocolError:
+                return None
         case {"content": {"size": int(size)}} if size > 0:
             return None
     return b""

@@ -33,8 +33,8 @@ def of_har(tree: object, *, channel: str | None = None) -> Recording:
     What `to_har` made is read as it was. Of anything else the exchanges and WebSockets of a channel are
     taken, recognised by what was said on them, else by the last part of the path (``socket``, ``client``,
     ``alexa``, ``google``, ``call``), and their times are seconds since 1970. They count as seen by the
-    client. A body is one piece. One that the archive does not hold is left out, with its end. When several
-    channels are in it, the recording is called ``mixed``.
+    client. A body is one piece. One that the archive does not hold, or that was cut off in it, is left out,
+    with its end. When several channels are in it, the recording is called ``mixed``.
 
     Args:
         tree: what `json.loads` made of the file.

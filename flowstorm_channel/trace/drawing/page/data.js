@@ -32,6 +32,9 @@ const size = (count) => {
   if (count < 10000) return count === 1 ? "1 byte" : `${count} bytes`;
   return count < 1e7 ? `${(count / 1000).toFixed(0)} kB` : `${(count / 1e6).toFixed(0)} MB`;
 };
+/** A text in which what cannot be seen, or turns the text around, is an escape. */
+const visibly = (text) => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (each) =>
+  (each === "\n" || each === "\t" ? each : [...Array(each.length).keys()].map((at) => `\\u${each.charCodeAt(at).toString(16).padStart(4, "0")}`).join("")));
 const endOf = (row) => row.by ?? data.seenBy;
 const isAside = (row) => row.kind === "told" || row.kind === "act" || row.kind === "setting";
 const until = (row) => (row.band ? row.band.at[row.band.at.length - 1] : row.at);

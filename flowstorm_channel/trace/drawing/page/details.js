@@ -84,7 +84,7 @@ function tree(value) {
 
 function* branches(value, depth) {
   for (const [name, each] of Object.entries(value)) {
-    const key = el("span", { class: "key" }, name.replace(/^\$\$/, "$"));
+    const key = el("span", { class: "key" }, visibly(name.replace(/^\$\$/, "$")));
     if (each === null || typeof each !== "object" || isSpecial(each)) yield el("div", { class: "leaf" }, key, ": ", leaf(each));
     else yield branch(key, each, depth);
   }
@@ -101,7 +101,7 @@ function branch(key, value, depth) {
 }
 
 function leaf(value) {
-  if (typeof value === "string") return el("span", { class: "text" }, JSON.stringify(value));
+  if (typeof value === "string") return el("span", { class: "text" }, visibly(JSON.stringify(value)));
   if (isSpecial(value)) return el("span", { class: "plain" }, value.size === undefined ? String(value.$) : `${size(value.size)}: ${value.$}`);
   return el("span", { class: "plain" }, String(value));
 }
@@ -134,7 +134,7 @@ function bytesPart(row, bytes) {
   const show = () => {
     const most = all ? bytes.length : FIRST;
     shownBytes.className = asHex ? "hex" : "";
-    shownBytes.textContent = asHex ? hex(bytes.subarray(0, most)) : text.slice(0, most);
+    shownBytes.textContent = asHex ? hex(bytes.subarray(0, most)) : visibly(text.slice(0, most));
     toggle.textContent = asHex ? "text" : "hex";
     more.hidden = all || bytes.length <= FIRST;
   };

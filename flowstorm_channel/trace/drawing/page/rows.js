@@ -12,6 +12,7 @@ function layOut() {
   layOutEnd();
   grid.setAttribute("aria-rowcount", visible.length + 1);
   $("empty").hidden = visible.length > 0;
+  if (!rows.length) $("empty").textContent = "Nothing is in this recording.";
   for (const each of drawn.values()) each.remove();
   drawn.clear();
   draw();
@@ -93,7 +94,7 @@ function rowElement(place) {
   if (pause) made.style.setProperty("--pause", `${pause}px`);
   made.append(
     el("span", { role: "gridcell", class: "clock" },
-      el("small", {}, place && since && !pause ? `+${seconds(since)}` : ""), row.at.toFixed(3)),
+      el("small", {}, place && since && !pause ? `${since > 0 ? "+" : ""}${seconds(since)}` : ""), row.at.toFixed(3)),
     diagram(row, pause ? since : 0),
     laneCells(place, row),
   );
