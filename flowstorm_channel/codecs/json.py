@@ -17,7 +17,7 @@ from flowstorm_channel.codecs.scalars import from_base64, to_base64
 from flowstorm_channel.codecs.trees import Marked, inspect
 from flowstorm_channel.errors import LimitExceeded
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
-from flowstorm_channel.limits import DEFAULT_LIMITS
+from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.schema import Value
 
 __all__ = ["JsonCodec", "from_json", "to_json"]
@@ -26,9 +26,7 @@ V = TypeVar("V", bound=Value)
 
 Scan = Callable[[str, int], tuple[Any, int]]
 
-_BINARY_TEXT = '{"type":"Binary","data":"', '"}'
-_BINARY_BYTES = b'{"type":"Binary","data":"', b'"}'
-_BINARY_START, _BINARY_END = len(_BINARY_TEXT[0]), -len(_BINARY_TEXT[1])
+_BINARY_START, _BINARY_END = '{"type":"Binary","data":"', '"}'
 _SHORT = 256  # up to here parsing costs no more than looking whether it may be left out
 _BLACK = re.compile(r"[^ \t\n\r]")
 _DIGITS = 18
@@ -88,6 +86,15 @@ class JsonCodec(Codec[str | bytes, str]):
 
     BINARY = False
 
+    def __init__(
+        self, limits: Limits = DEFAULT_LIMITS, *, locale: str = "en", zone_id: str = "Europe/Paris"
+    ) -> None:
+        super().__init__(limits, locale=locale, zone_id=zone_id)
+        limits = self.limits
+        self._most = limits.message_bytes
+        # A text of so few characters of ASCII cannot exceed any limit.
+        self._harmless = min(limits.message_bytes, limits.string_bytes, limits.items, 2 * limits.nesting)
+
     def decode_tree(self, data: str | bytes) -> Any:
         """What a JSON parser makes of a message that is no event: dict, list, str … within the limits.
 
@@ -124,28 +131,40 @@ class JsonCodec(Codec[str | bytes, str]):
 
     def _parse(self, data: str | bytes) -> Any:
         """Parse what is plainly within the limits at once, everything else with care."""
-        limits = self.limits
-        if len(data) > limits.message_bytes:
+        text = data if type(data) is str else self._decoded(data)
+        length = len(text)
+        if length > self._most:
             raise Fault("too long", limit=True)
-        if len(data) > _SHORT and (block := _block(data)) is not None:
+        if length > _SHORT and (block := _block(text)) is not None:
             return {"type": BinaryEvent.TYPE, "data": block}
-        text = data if isinstance(data, str) else str(data, "utf-8")
-        length = size = len(text)
-        if not text.isascii():
-            size = len(text.encode())
-        # A container of n elements takes n - 1 commas, a string no more bytes than the text that spells it.
-        if (
-            size > limits.string_bytes
-            or size > limits.message_bytes
-            or ("\\" in text and ("\\ud" in text or "\\uD" in text))
-            or (length > 2 * limits.nesting and text.count("{") + text.count("[") > limits.nesting)
-            or (length > limits.items and text.count(",") >= limits.items)
+        if ("\\" in text and ("\\ud" in text or "\\uD" in text)) or (
+            (length > self._harmless or not text.isascii()) and self._may_exceed(text)
         ):
             return self._parse_with_care(data)
         tree, end = _scan(text, 0 if text[0] == "{" else _white(text, 0))
         if end != length and _white(text, end) != length:
             raise Fault("something follows it")
         return tree
+
+    def _decoded(self, data: str | bytes) -> str:
+        if isinstance(data, str):
+            return data
+        if len(data) > self._most:  # before time is spent on it
+            raise Fault("too long", limit=True)
+        return str(data, "utf-8")
+
+    def _may_exceed(self, text: str) -> bool:
+        """Whether a text may hold more than the limits allow; it may also turn out that it does not."""
+        limits = self.limits
+        length = len(text)
+        size = length if text.isascii() else len(text.encode())
+        # A container of n elements takes n - 1 commas, a string no more bytes than the text that spells it.
+        return (
+            size > limits.string_bytes
+            or size > limits.message_bytes
+            or (length > 2 * limits.nesting and text.count("{") + text.count("[") > limits.nesting)
+            or (length > limits.items and text.count(",") >= limits.items)
+        )
 
     def _parse_with_care(self, data: str | bytes) -> Any:
         """Parse, and check all that is no matter of types.
@@ -192,15 +211,12 @@ class JsonCodec(Codec[str | bytes, str]):
         return _sendable(text_writer(type(value))(value))
 
 
-def _block(data: str | bytes) -> bytes | None:
+def _block(text: str) -> bytes | None:
     """The block of a Binary that is spelled as we spell it, without parsing JSON; None for all else."""
-    if isinstance(data, str):
-        if not data.startswith(_BINARY_TEXT[0]) or not data.endswith(_BINARY_TEXT[1]):
-            return None
-    elif not data.startswith(_BINARY_BYTES[0]) or not data.endswith(_BINARY_BYTES[1]):
+    if not text.startswith(_BINARY_START) or not text.endswith(_BINARY_END):
         return None
     try:
-        return from_base64(data[_BINARY_START:_BINARY_END])
+        return from_base64(text[len(_BINARY_START) : -len(_BINARY_END)])
     except ValueError:
         return None
 

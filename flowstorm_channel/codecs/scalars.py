@@ -118,6 +118,8 @@ def read_time(value: Any) -> datetime:
 
 def _usual(text: str) -> datetime | None:
     """The form that is written, and most sent, read in C; None for all others."""
+    if text[-1:] == "Z":  # as browsers write it
+        text = text[:-1]
     # `fromisoformat` reads many forms, other ones in each Python: only what has these marks is given to it.
     if len(text) not in (19, 23, 26) or text[4] + text[7] + text[10] + text[13] + text[16] != "--T::":
         return None
