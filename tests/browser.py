@@ -110,6 +110,13 @@ class Server:
                 turn.finish(sleep_timeout=1)
             case "elsewhere":
                 yield ResponseItem(text="A picture.", image="http://198.51.100.1/picture.png")
+            case "harm":
+                yield ResponseItem(text="Harm.", image="javascript:alert(1)", audio="javascript:alert(2)")
+                yield ResponseItem(ssml="<speak>Speech.<audio src='javascript:alert(3)'/></speak>")
+                yield ResponseItem(
+                    text="#card", code='{"title": "<i>T</i>", "text": "<script>alert(4)</script>"}'
+                )
+                yield ResponseItem(text="#suggestions", code='{"suggestions": ["<u>one</u>"]}')
             case "<b>bold</b>":
                 yield "<img src=x onerror=alert(1)>"
             case _:

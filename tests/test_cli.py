@@ -275,6 +275,7 @@ def test_talk_shows_errors_and_keeps_to_one_line_about_them():
         ("nonsense", 2, "expected an address such as ws://"),
         ("ws://", 2, "expected an address such as ws://"),
         ("ws://127.0.0.1:99999/socket", 2, "expected an address such as ws://"),
+        ("ws://[::1/socket", 2, "expected an address such as ws://"),
         ("ws://127.0.0.1:1", 1, "no connection to ws://127.0.0.1:1/socket"),
         ("http://127.0.0.1:1", 1, "no connection to http://127.0.0.1:1/client"),
     ],

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 
 import pytest
 
@@ -485,3 +486,171 @@ def test_an_error_of_the_transport_itself_is_raised():
             talk.running = asyncio.sleep(0)
 
     run(main)
+
+
+# ------------------------------------------------------------ cancellations
+
+
+async def waits_for_what_is_cancelled():
+    other = asyncio.create_task(asyncio.Event().wait())
+    other.cancel()
+    await other
+
+
+def test_a_dialogue_whose_own_task_was_cancelled_has_failed(caplog):
+    async def dialogue(_):
+        await waits_for_what_is_cancelled()
+        yield "never"
+
+    async def main():
+        async with Conversation(dialogue) as talk:
+            talk.wire.put(said("text"))
+            _, item, done = await talk.wire.until("Response")
+            assert item["responseItem"]["text"] == "Something went wrong."
+            assert done["response"]["sessionEnded"] is True
+
+    run(main)
+    assert "the dialogue failed in turn 1" in caplog.text
+
+
+def test_a_recogniser_whose_own_task_was_cancelled_has_failed(caplog):
+    async def recogniser(sound):
+        async for _ in sound:
+            await waits_for_what_is_cancelled()
+        yield "never", True
+
+    async def main():
+        async with Conversation(recogniser=recogniser) as talk:
+            talk.wire.put(OPEN)
+            await talk.wire.until("InputAudioStreamOpen")
+            talk.wire.put(bytes(10))
+            await talk.wire.until("Response")
+
+    run(main)
+    assert "the recogniser failed" in caplog.text
+
+
+async def runs_out_of_time(_):
+    raise TimeoutError("the database")
+
+
+async def is_cancelled(_):
+    await waits_for_what_is_cancelled()
+
+
+async def says_yes(_):
+    return True
+
+
+@pytest.mark.parametrize(
+    ("authorise", "complaint"),
+    [
+        (runs_out_of_time, "TimeoutError: the database"),
+        (is_cancelled, "something that it waited for was cancelled"),
+        (says_yes, "authorise returns None or the text of a refusal, not True"),
+    ],
+)
+def test_authorisation_that_goes_wrong_in_other_ways_refuses_and_says_why(caplog, authorise, complaint):
+    async def main():
+        async with Conversation(authorise=authorise, init=None) as talk:
+            talk.wire.put(INIT)
+            assert (await talk.wire.get())["text"] == "Something went wrong."
+
+    run(main)
+    assert "authorisation failed" in caplog.text
+    assert complaint in caplog.text
+
+
+@pytest.mark.parametrize("end", ["vanishes", "is cancelled", "barges in and vanishes"])
+def test_a_dialogue_may_tidy_up_after_its_cancellation(end):
+    tidied = []
+
+    async def main():
+        tidying, may_end = asyncio.Event(), asyncio.Event()
+
+        async def dialogue(turn):
+            yield "begin"
+            if turn.number == 1:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    tidying.set()
+                    await may_end.wait()
+                    tidied.append(turn.number)
+
+        async with Conversation(dialogue) as talk:
+            talk.wire.put(said("one"))
+            await talk.wire.until("ResponseItem")
+            if end == "is cancelled":
+                talk.running.cancel()
+            elif end == "vanishes":
+                talk.wire.put(None)
+            else:
+                talk.wire.put(said("two"))
+                await talk.wire.until("Response")
+                await tidying.wait()
+                talk.wire.put(None)
+            await tidying.wait()
+            done, _ = await asyncio.wait({talk.running}, timeout=0.05)
+            assert not done
+            may_end.set()
+            await asyncio.wait({talk.running})
+            talk.running = asyncio.sleep(0)
+        assert tidied == [1]
+        assert talk.driver.over.is_set()
+
+    run(main)
+
+
+@pytest.mark.parametrize("end", ["time", "a second cancellation"])
+def test_a_dialogue_that_does_not_end_is_cancelled_again(monkeypatch, end):
+    monkeypatch.setattr("flowstorm_channel.contrib.asyncio._TIDYING", 0.01 if end == "time" else 60)
+    cancelled = []
+
+    async def main():
+        tidying = asyncio.Event()
+
+        async def dialogue(turn):
+            yield "begin"
+            for _ in range(2 if turn.number == 1 else 0):
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+                cancelled.append(turn.number)
+                tidying.set()
+
+        async with Conversation(dialogue) as talk:
+            talk.wire.put(said("one"))
+            await talk.wire.until("ResponseItem")
+            talk.wire.put(said("two"))
+            await tidying.wait()
+            talk.wire.put(None)
+            if end != "time":
+                while not talk.server.closed:
+                    await asyncio.sleep(0)
+                talk.running.cancel()
+            await asyncio.wait({talk.running})
+            talk.running = asyncio.sleep(0)
+        assert cancelled == [1, 1]
+        assert talk.driver.over.is_set()
+
+    run(main)
+
+
+def test_what_fails_while_all_ends_is_logged(caplog):
+    async def main():
+        async with Conversation() as talk:
+
+            async def receive():
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    raise KeyError("a bug in the transport")
+
+            talk.wire.receive = receive
+            talk.wire.put({"type": "Input", "input": {"transcript": {"text": "one"}}})
+            await talk.wire.until("Response")
+            talk.driver.close()
+            await talk.running
+
+    run(main)
+    assert "a bug in the transport" in caplog.text

@@ -246,3 +246,9 @@ def test_under_asgi_the_views_say_what_to_use_instead(
             await AsyncClient().put("/voice/client", b"hello", content_type="text/plain")
 
     run(main)
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_the_channels_cannot_stand_where_django_does(path: str) -> None:
+    with pytest.raises(ValueError, match="a path of their own"):
+        mount(None, ChannelApp(dialogue), path)

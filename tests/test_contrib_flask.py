@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -157,3 +157,8 @@ def test_after_the_end_nothing_is_answered() -> None:
     with site(blueprint) as client:
         blueprint.wsgi.close()
         assert say(client, "hello").status_code == 503
+
+
+def test_what_is_around_a_call_is_the_context_of_the_application() -> None:
+    with pytest.raises(TypeError, match="around is taken"):
+        ChannelBlueprint(dialogue, around=nullcontext)

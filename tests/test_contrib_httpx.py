@@ -1187,6 +1187,28 @@ def test_leaving_a_blocking_client_early_closes_its_connections():
         assert dialogue.cancelled == ["long"]
 
 
+def test_control_c_ends_a_blocking_client_that_waits():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    async def answered(_):
+        asyncio.get_running_loop().call_soon(interrupt)  # as a signal does: outside of all tasks
+
+    dialogue = Long()
+    with in_a_thread(ChannelApp(dialogue)) as address:
+        client = make(address)
+        told = events(client, event_hooks={"response": [answered]})
+        assert next(told) == ReadyEvent()
+        client.say("long")
+        with pytest.raises(KeyboardInterrupt):
+            list(told)
+        with pytest.raises(StopIteration):
+            next(told)
+        with suppress(asyncio.TimeoutError):
+            asyncio.run(until(lambda: dialogue.cancelled))
+        assert dialogue.cancelled == ["long"]
+
+
 def test_an_error_of_the_host_closes_its_connections():
     async def main():
         async def handler(asked):

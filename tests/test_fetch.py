@@ -396,3 +396,46 @@ def test_a_loop_that_ends_while_something_is_fetched():
 
     run(main)
     assert ended == [True]
+
+
+def test_a_second_loop_fetches_as_the_first_one_did(caplog):
+    async def slow(url):
+        await asyncio.sleep(0)
+        return url.encode()
+
+    fetcher = Fetcher(slow)
+    for loop in ("a", "b"):
+        urls = [f"{loop}{number}" for number in range(8)]
+
+        async def main(urls=urls):
+            assert await asyncio.gather(*map(fetcher, urls)) == [each.encode() for each in urls]
+
+        run(main)
+    assert caplog.text == ""
+
+
+def test_what_a_loop_has_left_undone_another_one_fetches():
+    async def forever(_):
+        await asyncio.Event().wait()
+
+    async def found(url):
+        return url.encode()
+
+    fetcher = Fetcher(forever)
+    abandoned = asyncio.new_event_loop()
+    asking = abandoned.create_task(fetcher("a"))
+    abandoned.run_until_complete(asyncio.sleep(0))
+    abandoned.run_until_complete(asyncio.sleep(0))
+    fetcher._fetch = found
+
+    async def main():
+        assert await fetcher("a") == b"a"
+
+    run(main)
+    for task in asyncio.all_tasks(abandoned):
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        abandoned.run_until_complete(asking)
+    abandoned.run_until_complete(abandoned.shutdown_asyncgens())
+    abandoned.close()
+    assert fetcher._under_way == {}

@@ -116,7 +116,7 @@ def test_the_keyboard_is_enough(visit: Callable[..., Visitor]) -> None:
     expect(visitor.page.get_by_role("button", name="image")).to_be_focused()
     press("Enter")
     visitor.sees("A wave.")
-    visitor.page.get_by_label("What you say").focus()
+    expect(visitor.page.get_by_label("What you say")).to_be_focused()
     visitor.page.keyboard.type("long")
     press("Enter")
     visitor.is_in("Responding")

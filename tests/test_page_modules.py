@@ -50,7 +50,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["parts", "socket-v2"])
+@pytest.mark.parametrize("name", ["parts", "socket-v2", "hearing"])
 def test_the_modules_do_what_they_say(modules: Path, name: str) -> None:
     command = [program("node"), "--test", "--test-reporter=tap", str(modules / f"{name}.test.js")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=modules)

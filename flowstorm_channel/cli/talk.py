@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flowstorm_channel.cli.recordings import recorder_of
 from flowstorm_channel.cli.terminal import BLUE, DIM, RED, YELLOW, complain, paint, printable
@@ -80,12 +80,8 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    parts = urlsplit(chosen.url)
-    try:
-        usable = parts.scheme in _PATHS and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = _address(chosen.url)
+    if parts is None:
         complain(
             f"{chosen.url}: expected an address such as "
             "ws://127.0.0.1:8000/socket or http://127.0.0.1:8000/client"
@@ -119,6 +115,16 @@ def _run(chosen: argparse.Namespace) -> int:
             client = recorder.watch(client)
         talk = _Talk(client, tenacious=chosen.interactive, verbose=chosen.verbose)
         return asyncio.run(talk.run(driver.async_events(client)))
+
+
+def _address(url: str) -> SplitResult | None:
+    """An address taken apart; None: nothing can be found there."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in _PATHS and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None
 
 
 class _Talk:

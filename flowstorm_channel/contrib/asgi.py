@@ -14,6 +14,7 @@ When it is told how (see `contrib.platforms`), it answers Alexa at ``/alexa``, G
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +24,8 @@ from flowstorm_channel.socket_v1.frames import SUBPROTOCOL_HEADER
 from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestHead, ResponseHead
 
 __all__ = ["ChannelApp", "Options"]
+
+log = logging.getLogger("flowstorm_channel")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -39,15 +42,27 @@ class ChannelApp(Service):
         """The ASGI entrance."""
         match scope["type"]:
             case "lifespan":
-                await _live(receive, send)
-                if self.host.store is not None:
-                    await self.host.store.close()
+                await self._live(receive, send)
             case "websocket":
                 await self.serve_socket(_path(scope), _WebSocket(scope, receive, send))
             case "http":
                 await self.serve_request(_path(scope), _Request(scope, receive, send))
             case other:
                 raise ValueError(f"{other} is not served here")
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while (kind := (await receive())["type"]) != "lifespan.shutdown":
+            await send({"type": f"{kind}.complete"})
+        # The server may end everything as soon as it has its answer.
+        await self.aclose()
+        try:
+            if self.host.store is not None:
+                await self.host.store.close()
+        except Exception as error:
+            log.exception("the store cannot be closed")
+            await send({"type": "lifespan.shutdown.failed", "message": f"the store: {error}"})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
 
 
 class _WebSocket:
@@ -171,11 +186,3 @@ def _path(scope: Scope) -> str:
     if root and path.startswith(f"{root}/"):
         path = path[len(root) :]
     return path.rstrip("/")
-
-
-async def _live(receive: Receive, send: Send) -> None:
-    while True:
-        kind = (await receive())["type"]
-        await send({"type": f"{kind}.complete"})
-        if kind == "lifespan.shutdown":
-            return

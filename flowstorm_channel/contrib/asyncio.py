@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -18,10 +19,27 @@ from flowstorm_channel.wire import CloseCode
 
 __all__ = ["Answer", "ClientDriver", "Driver", "Host", "HostFunctions", "Part", "Sound", "Transport"]
 
+log = logging.getLogger("flowstorm_channel")
+
 T = TypeVar("T")
 
 _LAST_WORDS = 1.0
 """Seconds for what a cancelled driver has to say."""
+_TIDYING = 5.0
+"""Seconds in which a dialogue that was interrupted before the end has to come to its own end."""
+
+
+class _Work:
+    """A task that is cancelled once: a second time would break off what it does in its `finally`."""
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self.task = task
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        if not self.cancelled:
+            self.cancelled = True
+            self.task.cancel()
 
 
 class Driver(BaseDriver):
@@ -38,11 +56,11 @@ class Driver(BaseDriver):
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._works: set[_Work] = set()
 
     async def run(self) -> None:
         """Carry messages until one end closes. Cancelled, it closes the channel and tells the client."""
-        ends = (self._spawn(self._read()), self._spawn(self._write()))
+        ends = [self._spawn(each).task for each in (self._read(), self._write())]
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -56,12 +74,26 @@ class Driver(BaseDriver):
         finally:
             self.channel.receive_eof()
             self._step()
-            self._arm()
-            for task in self._tasks:
+            try:
+                await self._end_works()
+            finally:
+                await self._let_go()
+                self.over.set()
+
+    async def _end_works(self) -> None:
+        tidying = [each.task for each in self._works if each.cancelled]
+        for each in self._works:
+            each.cancel()
+        tasks = [each.task for each in self._works]
+        try:
+            if tidying:
+                await asyncio.wait(tidying, timeout=_TIDYING)
+        finally:
+            for task in tidying:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._let_go()
-            self.over.set()
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Exception):
+                    log.error("a task has failed", exc_info=result)
 
     @staticmethod
     def make_flag() -> asyncio.Event:
@@ -83,14 +115,16 @@ class Driver(BaseDriver):
     async def _pause(self) -> None:
         await asyncio.sleep(0)
 
-    def _spawn(
-        self, work: Coroutine[Any, Any, None], done: Callable[[], object] = lambda: None
-    ) -> asyncio.Task[None]:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: done())
-        return task
+    def _spawn(self, work: Coroutine[Any, Any, None], done: Callable[[], object] = lambda: None) -> _Work:
+        spawned = _Work(self._loop.create_task(work))
+        self._works.add(spawned)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._works.discard(spawned)
+            done()
+
+        spawned.task.add_done_callback(ended)
+        return spawned
 
     def _step_soon(self) -> None:
         self._loop.call_soon(self._step)

@@ -67,8 +67,13 @@ def mount(django: Any, channels: asgi.ChannelApp, path: str) -> Callable[[Scope,
         django: what ``get_asgi_application()`` gives.
         channels: what is served beside it.
         path: where it stands, such as ``/voice``. Django never sees what is asked for below it.
+
+    Raises:
+        ValueError: the path is empty: nothing would be left for Django.
     """
     root = "/" + path.strip("/")
+    if root == "/":
+        raise ValueError("the channels need a path of their own, such as /voice")
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         asked, above = scope.get("path", ""), scope.get("root_path", "").rstrip("/")

@@ -6,10 +6,11 @@ how tasks are started and cancelled, and how the time is kept.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -156,7 +157,8 @@ class BaseDriver(ABC):
     async def _receive(self) -> Message | None:
         try:
             return await self._transport.receive()
-        except self.BROKEN:
+        except self.BROKEN as error:
+            log.debug("the transport is gone: %r", error)
             return None
 
     async def _write(self) -> None:
@@ -166,7 +168,8 @@ class BaseDriver(ABC):
             for message in self.channel.data_to_send():
                 try:
                     await self._transport.send(message)
-                except self.BROKEN:
+                except self.BROKEN as error:
+                    log.debug("the transport is gone: %r", error)
                     return
                 if isinstance(message, (Close, End)):
                     return
@@ -243,6 +246,21 @@ class BaseDriver(ABC):
 
     # -------------------------------------------------------- the host's functions
 
+    @asynccontextmanager
+    async def _around(self, over: Callable[[], bool]) -> AsyncIterator[None]:
+        """Around a function of the host.
+
+        Args:
+            over: whether nobody waits for what it does; only then it is cancelled from here.
+        """
+        try:
+            async with self._host.around():
+                yield
+        except asyncio.CancelledError as error:
+            if over() or self.channel.closed:
+                raise
+            raise RuntimeError("something that it waited for was cancelled") from error
+
     def _observe(self, observe: Callable[[Event], None], event: Event) -> None:
         try:
             observe(event)
@@ -273,8 +291,8 @@ class BaseDriver(ABC):
 
     async def _authorise(self, authorise: Authorise, init: InitEvent) -> None:
         try:
-            async with self._host.around():
-                refusal = await self.within(self.channel.patience, authorise(init))
+            async with self._around(lambda: False):
+                refusal = await self.within(self.channel.patience, _permission(authorise, init))
         except TimeoutError:
             log.warning("authorisation takes longer than the client waits")
             self._refuse(self._host.apology, 503)
@@ -290,7 +308,7 @@ class BaseDriver(ABC):
 
     async def _answer(self, turn: Turn) -> None:
         try:
-            async with self._host.around():
+            async with self._around(lambda: turn.over):
                 await self._converse(turn)
             if not turn.over:
                 turn.finish()
@@ -349,7 +367,8 @@ class BaseDriver(ABC):
     async def _recognise(self, recogniser: Recogniser, sound: Sound) -> bool:
         """Have an utterance recognised; whether there may be another one, on a stream that stays open."""
         complete, before = False, sound.heard
-        async with self._host.around(), aclosing(_closable(recogniser(sound))) as heard:
+        around = self._around(lambda: sound.stream.over)
+        async with around, aclosing(_closable(recogniser(sound))) as heard:
             sound.stream.ready()
             async for what, complete in heard:
                 sound.stream.recognized(what, final=complete)
@@ -388,9 +407,10 @@ class BaseDriver(ABC):
                 self.channel.provide(need, snapshot)
 
     async def _keep(self, need: StoreNeed) -> None:
-        hold, self._hold = self._hold, None
+        hold = self._hold
         try:
             kept = hold is None or await hold.save(need.snapshot, need.keep_for)
+            self._hold = None  # else it is let go of in the end
         except Exception:
             log.exception("session %s cannot be stored", need.session_id)
             self._refuse(self._host.apology, 503)
@@ -406,6 +426,17 @@ class BaseDriver(ABC):
         hold, self._hold = self._hold, None
         if hold is not None:
             await hold.release()
+
+
+async def _permission(authorise: Authorise, init: InitEvent) -> str | None:
+    """What `authorise` says; its own TimeoutError is not that of whoever waits for it."""
+    try:
+        refusal = await authorise(init)
+    except (TimeoutError, asyncio.TimeoutError) as error:  # on Python 3.10 they are two
+        raise RuntimeError("something that it waited for took too long") from error
+    if refusal is not None and not isinstance(refusal, str):
+        raise TypeError(f"authorise returns None or the text of a refusal, not {refusal!r}")
+    return refusal
 
 
 class _Busy(Exception):

@@ -101,6 +101,7 @@ class Fetcher:
     def __init__(self, fetch: Fetch = fetch, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._under_way: dict[str, Any] = {}
         self._room: AbstractAsyncContextManager[Any] = asyncio.Semaphore(AT_ONCE)
         self._failed: OrderedDict[str, float] = OrderedDict()
@@ -118,13 +119,17 @@ class Fetcher:
 
     async def _share(self, url: str) -> bytes | None:
         """What is being fetched for others from there, or else is now."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            # What an earlier loop has begun nobody will finish.
+            self._loop, self._under_way, self._room = loop, {}, asyncio.Semaphore(AT_ONCE)
         task = self._under_way.get(url)
         if task is None:
-            task = self._under_way[url] = asyncio.get_running_loop().create_task(self._get(url))
+            task = self._under_way[url] = loop.create_task(self._get(url))
         return await asyncio.shield(task)  # others wait for it, too
 
     async def _get(self, url: str) -> bytes | None:
-        proven = url in self._proven
+        under_way, proven = self._under_way, url in self._proven
         found, seconds = None, UNSURE_FOR if proven else FAILED_FOR
         try:
             async with nullcontext() if proven else self._room:
@@ -133,7 +138,7 @@ class Fetcher:
             log.warning("%s cannot be fetched: %s", url, error)
             seconds = UNSURE_FOR
         finally:
-            del self._under_way[url]
+            del under_way[url]
         if found is None:
             _remember(self._failed, url, self._clock() + seconds)
         else:

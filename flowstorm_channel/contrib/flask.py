@@ -51,6 +51,9 @@ class ChannelBlueprint(Blueprint):
         dialogue: what is said.
         name: of the blueprint, when there are several.
         options: those of `WsgiApp`, without ``around``.
+
+    Raises:
+        TypeError: there is an ``around``.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class ChannelBlueprint(Blueprint):
     ) -> None:
         super().__init__(name, __name__)
         self._app: App | None = None
+        if "around" in options:
+            raise TypeError("around is taken: each call runs in a context of the application")
         options["around"] = self._context
         self.wsgi = WsgiApp(dialogue, **options)
         """What answers; `WsgiApp.close` ends it."""

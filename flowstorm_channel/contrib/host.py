@@ -195,7 +195,7 @@ class Host:
     recogniser: Recogniser | None = None
     voice: Voice | None = None
     authorise: Authorise | None = None
-    observe: Callable[[Event], None] | None = None
+    observe: Callable[[Event], None] | None = attrs.field(default=None, validator=_plain)
     apology: str = "Something went wrong."
     store: Store | None = None
     keypad: Keypad | None = attrs.field(default=None, validator=_plain)

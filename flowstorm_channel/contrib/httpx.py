@@ -56,19 +56,31 @@ def events(client: ClientChannel, **options: Any) -> Generator[Event, None, None
         raise RuntimeError("an event loop runs here, and would stand still: use async_events")
     loop = asyncio.new_event_loop()
     told = _run(client, options, forever=False)
+    waiting: asyncio.Task[Event | None] | None = None
     try:
         while True:
-            try:
-                event = loop.run_until_complete(told.__anext__())
-            except StopAsyncIteration:
+            waiting = loop.create_task(_next(told))
+            event = loop.run_until_complete(waiting)
+            if event is None:
                 return
             yield event
     finally:
         try:
-            loop.run_until_complete(told.aclose())
+            loop.run_until_complete(_leave(told, waiting))
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
+
+
+async def _next(told: AsyncGenerator[Event, None]) -> Event | None:
+    return await anext(told, None)
+
+
+async def _leave(told: AsyncGenerator[Event, None], waiting: asyncio.Task[Event | None] | None) -> None:
+    if waiting is not None:
+        waiting.cancel()  # Control-C interrupts the loop, and not who waits in it
+        await asyncio.wait({waiting})
+    await told.aclose()
 
 
 async def async_events(client: ClientChannel, **options: Any) -> AsyncGenerator[Event, None]:

@@ -121,8 +121,8 @@ class Service:
             case "/call" if self._twilio is not None:
                 await self._drive(self._twilio.channel(**self._settings), transport)
             case _:
-                await transport.receive()
-                with suppress(*self.DRIVER.BROKEN):
+                with suppress(*self.DRIVER.BROKEN):  # the client has gone
+                    await transport.receive()
                     await transport.send(ResponseHead(status=403))
 
     async def serve_request(self, path: str, transport: Transport) -> None:
@@ -141,12 +141,12 @@ class Service:
         elif path == CALL_PATH and self._twilio is not None:
             await self._answer_call(self._twilio, transport)
         elif path in _HOW:
-            await _answer(transport, 503, f"not configured: {type(self).__name__}(dialogue, {_HOW[path]})")
+            await self._tell(transport, 503, f"not configured: {type(self).__name__}(dialogue, {_HOW[path]})")
         elif path == SOCKET_PATH:
             upgrade = (("Upgrade", "websocket"), ("Connection", "upgrade"))
-            await _answer(transport, 426, "a WebSocket is expected", *upgrade)
+            await self._tell(transport, 426, "a WebSocket is expected", *upgrade)
         else:
-            await _answer(transport, 404, "not found")
+            await self._tell(transport, 404, "not found")
 
     def close(self) -> None:
         """Close all channels that are open, and tell their clients that the server is going away.
@@ -181,30 +181,34 @@ class Service:
     async def _answer_call(self, twilio: Twilio, transport: Transport) -> None:
         limits, patience = self._settings["limits"], self._settings["timeouts"].body
         try:
-            request = await self.DRIVER.within(patience, _read_whole(transport, limits))
+            request = await self.DRIVER.within(patience, self._read_whole(transport, limits))
         except TimeoutError:
-            await _answer(transport, 408, "the body of the request does not go on")
+            await self._tell(transport, 408, "the body of the request does not go on")
         else:
             if request is not None:
                 head, text = twilio.answer(*request, limits)
-                for message in (head, text, END):
-                    await transport.send(message)
+                await self._send(transport, head, text)
 
+    async def _read_whole(self, transport: Transport, limits: Limits) -> tuple[RequestHead, bytes] | None:
+        """A request with its body, or so much of it that it is too long; None: the client has gone."""
+        body = bytearray()
+        try:
+            head = await transport.receive()
+            if not isinstance(head, RequestHead):
+                return None
+            if declared_length(head) > limits.webhook_bytes:
+                return head, bytes(limits.webhook_bytes + 1)
+            while isinstance(piece := await transport.receive(), bytes) and len(body) <= limits.webhook_bytes:
+                body += piece
+        except self.DRIVER.BROKEN:
+            return None
+        return None if piece is None else (head, bytes(body))
 
-async def _read_whole(transport: Transport, limits: Limits) -> tuple[RequestHead, bytes] | None:
-    """A request with its body, or as much of it as shows that it is too long; None: the client has gone."""
-    head = await transport.receive()
-    body = bytearray()
-    if not isinstance(head, RequestHead):
-        return None
-    if declared_length(head) > limits.webhook_bytes:
-        return head, bytes(limits.webhook_bytes + 1)
-    while isinstance(piece := await transport.receive(), bytes) and len(body) <= limits.webhook_bytes:
-        body += piece
-    return None if piece is None else (head, bytes(body))
+    async def _tell(self, transport: Transport, status: int, text: str, *headers: tuple[str, str]) -> None:
+        told = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"), *headers)
+        await self._send(transport, ResponseHead(status=status, headers=told), f"{text}\n".encode())
 
-
-async def _answer(transport: Transport, status: int, text: str, *headers: tuple[str, str]) -> None:
-    told = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"), *headers)
-    for message in (ResponseHead(status=status, headers=told), f"{text}\n".encode(), END):
-        await transport.send(message)
+    async def _send(self, transport: Transport, head: ResponseHead, body: bytes) -> None:
+        with suppress(*self.DRIVER.BROKEN):  # the client has gone
+            for message in (head, body, END):
+                await transport.send(message)

@@ -105,6 +105,23 @@ test("events are read whatever their spelling, with their defaults", () => {
   }
 });
 
+test("what has another type than it may have is a fault, and not a surprise later on", () => {
+  const spellings = Object.fromEntries(
+    ["Response", "ResponseItem", "RecognizedInput", "Recognized", "Error"].map((name) => [name, name]),
+  );
+  const responses = [
+    ...[{ items: {} }, { items: [null] }, { items: ["text"] }, { items: [{ text: 3 }] }, { items: [{ image: {} }] }],
+    ...[{ expectedPhrases: "yes" }, { expectedPhrases: [null] }, { expectedPhrases: [{}] }, { locale: 5 }],
+    ...[{ sttMode: {} }, { sessionEnded: "no" }, { sleepTimeout: "60" }, { sessionTimeout: [] }],
+  ].map((response) => ({ type: "Response", response }));
+  const others = [
+    ...[{ type: "ResponseItem", responseItem: { audio: ["a"] } }, { type: "Error", text: "no", source: 1 }],
+    ...[{ type: "RecognizedInput", input: { transcript: "text" } }, { type: "RecognizedInput", input: { transcript: { text: 1 } } }],
+    { type: "Recognized", text: "yes", isFinal: "yes" },
+  ];
+  for (const bad of [...responses, ...others]) assert.throws(() => read(bad, spellings), Fault, JSON.stringify(bad));
+});
+
 test("commands are told from texts, and what can be played from what cannot", () => {
   const card = { text: "#card", code: '{"title":"T"}' };
   assert.deepEqual(commandOf(card), { name: "card", payload: { title: "T" } });

@@ -47,6 +47,7 @@ export class Composer {
       if (target instanceof HTMLButtonElement) host.say(target.textContent);
     });
     document.addEventListener("keydown", (event) => {
+      if (event.isComposing) return; // it takes back what an input method proposes
       if (event.key === "Escape" && !document.querySelector("dialog[open]")) host.interrupt();
     });
   }
@@ -58,7 +59,7 @@ export class Composer {
     this.#pause.hidden = name !== "Responding" && name !== "Paused";
     this.#pause.textContent = name === "Paused" ? "Resume" : "Pause";
     this.#end.hidden = name === "Closed";
-    if (focused instanceof HTMLElement && focused.hidden) this.focus(); // the keyboard is not left nowhere
+    if (focused instanceof HTMLElement && focused.hidden) this.focus();
     this.#tell();
   }
 
@@ -76,14 +77,17 @@ export class Composer {
   }
 
   suggest(texts) {
+    const left = this.#suggestions.contains(document.activeElement);
     this.#suggestions.replaceChildren(
       ...texts.map((text) => make("button", { type: "button", className: "suggestion", textContent: text })),
     );
     this.#suggestions.hidden = !texts.length;
+    if (left) this.focus();
   }
 
+  /** The keyboard is not left nowhere; where there is none, it would come up and cover the screen. */
   focus() {
-    this.#text.focus();
+    if (matchMedia("(pointer: fine)").matches) this.#text.focus();
   }
 
   #tell() {

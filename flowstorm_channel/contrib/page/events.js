@@ -4,6 +4,7 @@
 export class Fault extends Error {}
 
 const COMMAND = /^#([\w-]+)$/u;
+const IS = { array: Array.isArray, object: isObject };
 
 /** An event out of an object of JSON, with the defaults in it. Raises Fault. */
 export function read(object, spellings) {
@@ -12,14 +13,15 @@ export function read(object, spellings) {
   const event = { ...object, type: known ? spellings[object.type] : object.type };
   switch (event.type) {
     case "Error":
-      return { ...event, text: need(event, "text", "string"), source: event.source ?? null };
+      return { ...event, text: need(event, "text", "string"), source: may(event, "source", "string") };
     case "SessionStarted":
       return { ...event, sessionId: need(event, "sessionId", "string") };
     case "Recognized":
-      return { ...event, text: need(event, "text", "string"), isFinal: event.isFinal ?? true };
+      return { ...event, text: need(event, "text", "string"), isFinal: may(event, "isFinal", "boolean", true) };
     case "RecognizedInput": {
-      const input = need(event, "input", "object");
-      return { ...event, text: input.transcript?.text ?? "", isFinal: event.isFinal ?? false };
+      const transcript = may(need(event, "input", "object"), "transcript", "object", {});
+      const isFinal = may(event, "isFinal", "boolean", false);
+      return { ...event, text: may(transcript, "text", "string", ""), isFinal };
     }
     case "ResponseItem":
       return { ...event, responseItem: readItem(need(event, "responseItem", "object")) };
@@ -33,21 +35,38 @@ export function read(object, spellings) {
 function readResponse(response) {
   return {
     ...response,
-    items: (response.items ?? []).map(readItem),
-    expectedPhrases: response.expectedPhrases ?? [],
-    sessionEnded: response.sessionEnded ?? false,
-    sleepTimeout: response.sleepTimeout ?? response.sessionTimeout ?? 0,
+    items: may(response, "items", "array", []).map(readItem),
+    expectedPhrases: may(response, "expectedPhrases", "array", []).map(readPhrase),
+    locale: may(response, "locale", "string"),
+    sttMode: may(response, "sttMode", "string"),
+    sessionEnded: may(response, "sessionEnded", "boolean", false),
+    sleepTimeout: may(response, "sleepTimeout", "number") ?? may(response, "sessionTimeout", "number", 0),
   };
 }
 
 function readItem(item) {
-  return { ...item, text: item.text ?? "" };
+  if (!isObject(item)) throw new Fault("an item has to be an object");
+  for (const name of ["image", "audio", "video", "ssml", "code"]) may(item, name, "string");
+  return { ...item, text: may(item, "text", "string", "") };
 }
 
-function need(event, member, kind) {
-  const value = event[member];
-  if (kind === "object" ? isObject(value) : typeof value === kind) return value;
-  throw new Fault(`${event.type} needs ${member}`);
+function readPhrase(phrase) {
+  if (!isObject(phrase)) throw new Fault("an expected phrase has to be an object");
+  return { ...phrase, text: need(phrase, "text", "string") };
+}
+
+function need(object, member, kind) {
+  const value = may(object, member, kind);
+  if (value === null) throw new Fault(`${object.type ?? "a part of the event"} needs ${member}`);
+  return value;
+}
+
+/** What may be missing. */
+function may(object, member, kind, otherwise = null) {
+  const value = object[member] ?? otherwise;
+  const fits = IS[kind] ? IS[kind](value) : typeof value === kind;
+  if (value === null || fits) return value;
+  throw new Fault(`${member} has to be of the type ${kind}`);
 }
 
 function isObject(value) {

@@ -17,6 +17,7 @@ export class Hearing {
   #microphone;
   #host;
   #wanted = false; // listen as soon as it may be
+  #opening = null; // the press of the button for which the microphone is being opened
   #utterance = null; // what is being recorded
 
   /**
@@ -28,7 +29,8 @@ export class Hearing {
     this.#handsFree = handsFree;
     this.#rate = rate;
     this.#host = host;
-    this.#microphone = new Microphone(rate, (bytes, level) => this.#heard(bytes, level));
+    const heard = (bytes, level) => this.#heard(bytes, level);
+    this.#microphone = new Microphone(rate, heard, () => this.#lost());
   }
 
   /** The button: listen, or stop listening. */
@@ -47,7 +49,9 @@ export class Hearing {
     const { state } = this.#conversation;
     if (state === "Processing") this.#utterance = null; // something else was said
     const resting = RESTING.includes(state);
-    if (resting && this.#utterance === null) this.release();
+    if (this.#opening !== null) {
+      // What may be done is seen when the user has said whether the microphone may be used.
+    } else if (resting && this.#utterance === null) this.release();
     else if (!resting && this.#wanted && this.#may) this.#listen();
     else if (!this.#wanted && !this.on) this.#microphone.close();
     this.#tell();
@@ -56,22 +60,27 @@ export class Hearing {
   /** Nothing is listened to any more. */
   release() {
     this.#wanted = false;
+    this.#opening = null;
     this.#utterance = null;
     this.#microphone.close();
     this.#tell();
   }
 
   async #begin() {
+    const opening = {};
+    this.#opening = opening;
     this.#wanted = true;
     this.#tell();
     try {
       await this.#microphone.open();
     } catch (error) {
+      if (this.#opening !== opening) return;
       this.release();
       this.#host.failed(error.message);
       return;
     }
-    if (!this.#wanted) return; // pressed again meanwhile
+    if (this.#opening !== opening) return; // pressed again meanwhile
+    this.#opening = null;
     this.#makeWay();
     if (this.#may) this.#listen();
     this.#tell();
@@ -103,9 +112,16 @@ export class Hearing {
 
   #stop() {
     this.#wanted = false;
+    this.#opening = null;
     if (this.#utterance !== null) this.#send();
     else if (this.#conversation.audio === "closed") this.release();
     else this.#conversation.closeMicrophone();
+  }
+
+  #lost() {
+    this.#stop();
+    this.#host.failed("The microphone was taken away.");
+    this.#tell();
   }
 
   #heard(bytes, level) {
@@ -123,6 +139,7 @@ export class Hearing {
 
   #tell() {
     const { audio } = this.#conversation;
+    if (!this.on) this.#host.level(0);
     if (this.#utterance !== null) this.#host.hearing("recording");
     else this.#host.hearing(audio === "closed" && this.#wanted ? "waiting" : audio);
   }

@@ -4,6 +4,7 @@ import { make } from "./transcript.js";
 
 const MOST = 500; // entries that are kept
 const WIDE = "(min-width: 60rem)";
+const HIDDEN = "…"; // what is copied from here is shown to others
 const WAYS = { "<": "received", ">": "sent" };
 
 export class Inspector {
@@ -47,7 +48,7 @@ export class Inspector {
   #traffic(way, event) {
     const data = event.data ?? null;
     if (data === null) {
-      this.#add(way, event.type, summary(event), event);
+      this.#add(way, event.type, summary(event), withoutToken(event));
       return;
     }
     const size = data.byteLength ?? data.size;
@@ -121,6 +122,15 @@ export class Inspector {
     button.textContent = copied ? "Copied" : "Not allowed";
     setTimeout(() => (button.textContent = "Copy"), 2000);
   }
+}
+
+function withoutToken(event) {
+  const { token, request } = event;
+  return {
+    ...event,
+    ...(token && { token: HIDDEN }),
+    ...(request?.token && { request: { ...request, token: HIDDEN } }),
+  };
 }
 
 function counter(way, first, place) {

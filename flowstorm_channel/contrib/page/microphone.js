@@ -8,6 +8,7 @@ const WANTED = { channelCount: 1, echoCancellation: true, noiseSuppression: true
 export class Microphone {
   #rate;
   #take;
+  #lost;
   #opening = null;
   #stream = null;
   #context = null;
@@ -15,37 +16,53 @@ export class Microphone {
   #block;
   #filled = 0;
 
-  /** `take(bytes, level)` is given each block as an ArrayBuffer, and how loud it is, 0 to 1. */
-  constructor(rate, take) {
+  /**
+   * `take(bytes, level)` is given each block as an ArrayBuffer, and how loud it is, 0 to 1; `lost()` is called
+   * when the device, or the permission to use it, has been taken away.
+   */
+  constructor(rate, take, lost) {
     this.#rate = rate;
     this.#take = take;
+    this.#lost = lost;
     this.#block = new Int16Array(Math.max(1, Math.round(rate / BLOCKS_A_SECOND)));
   }
 
   /** Ask the user, and the device; open already, it does nothing. Raises Error with a text for the user. */
   open() {
-    this.#opening ??= this.#open().catch((error) => {
-      this.close();
-      throw error;
-    });
+    if (this.#opening === null) {
+      const isWanted = () => this.#opening === opening;
+      const opening = this.#open(isWanted).catch((error) => {
+        if (isWanted()) this.close();
+        throw error;
+      });
+      this.#opening = opening;
+    }
     return this.#opening;
   }
 
-  async #open() {
+  /** It may be closed at each `await`: the user thinks for as long as he likes. */
+  async #open(isWanted) {
     if (!navigator.mediaDevices) {
       throw new Error("The browser gives the microphone only to pages over HTTPS or on this computer.");
     }
-    this.#stream = await navigator.mediaDevices.getUserMedia({ audio: WANTED }).catch((error) => {
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: WANTED }).catch((error) => {
       throw new Error(reason(error));
     });
+    if (!isWanted()) {
+      giveBack(stream);
+      return;
+    }
+    this.#stream = stream;
+    for (const track of stream.getTracks()) track.addEventListener("ended", () => this.#ended(stream));
     this.#context = new AudioContext();
     await this.#context.audioWorklet.addModule(new URL("recorder-worklet.js", import.meta.url));
+    if (!isWanted()) return;
     const recorder = new AudioWorkletNode(this.#context, "recorder", {
       ...{ numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" },
     });
     this.#resampler = new Resampler(this.#context.sampleRate, this.#rate);
-    recorder.port.onmessage = ({ data }) => this.#heard(data);
-    this.#context.createMediaStreamSource(this.#stream).connect(recorder);
+    recorder.port.onmessage = ({ data }) => isWanted() && this.#heard(data);
+    this.#context.createMediaStreamSource(stream).connect(recorder);
     await this.#context.resume();
   }
 
@@ -53,13 +70,18 @@ export class Microphone {
   close() {
     this.#opening = null;
     this.#filled = 0;
-    for (const track of this.#stream?.getTracks() ?? []) track.stop();
+    if (this.#stream !== null) giveBack(this.#stream);
     this.#context?.close();
     this.#stream = this.#context = null;
   }
 
+  #ended(stream) {
+    if (this.#stream !== stream) return;
+    this.close();
+    this.#lost();
+  }
+
   #heard(samples) {
-    if (this.#context === null) return;
     let made = this.#resampler.feed(samples);
     while (made.length) {
       const part = made.subarray(0, this.#block.length - this.#filled);
@@ -72,6 +94,10 @@ export class Microphone {
       }
     }
   }
+}
+
+function giveBack(stream) {
+  for (const track of stream.getTracks()) track.stop();
 }
 
 function littleEndian(samples) {

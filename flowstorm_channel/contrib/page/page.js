@@ -34,7 +34,10 @@ const composer = new Composer({
     player.resume();
   },
   interrupt: () => conversation.interrupt(),
-  end: () => conversation.close(),
+  end() {
+    forget();
+    conversation.close();
+  },
 });
 
 let unsaid = null; // typed before there was a connection
@@ -45,7 +48,7 @@ let conversation = makeConversation();
 let hearing = makeHearing();
 
 document.querySelector("#start").addEventListener("click", () => {
-  if (matchMedia("(pointer: fine)").matches) composer.focus(); // else a keyboard would cover the screen
+  composer.focus();
   begin();
 });
 follow();
@@ -79,12 +82,18 @@ function makeHearing() {
 
 /** The settings have changed: what goes on is over. */
 function renew() {
-  unsaid = null;
+  forget();
   conversation.close();
+  player.stop();
   hearing.release();
   conversation = makeConversation();
   hearing = makeHearing();
   follow();
+}
+
+function forget() {
+  unsaid = null;
+  outage = ended = false;
 }
 
 // ------------------------------------------------------------ what the user does
@@ -199,7 +208,8 @@ function show(item) {
 function volumeOf(payload, before) {
   if (payload === "up") return before + 0.1;
   if (payload === "down") return before - 0.1;
-  return Number.isFinite(Number(payload)) ? Number(payload) / 10 : before;
+  const level = typeof payload === "string" ? Number.parseFloat(payload) : payload;
+  return Number.isFinite(level) ? level / 10 : before;
 }
 
 // ------------------------------------------------------------ states

@@ -4,6 +4,11 @@ import { freshId } from "./turn.js";
 
 const PLACE = "flowstorm-channel";
 const SAMPLE_RATE = 16000;
+const CHOICES = {
+  ...{ channel: ["v1", "v2"], voice: [true, false] },
+  ...{ ttsFileType: ["wav", "mp3"], microphone: ["once", "again", "duplex"] },
+};
+const TEXTS = ["key", "locale", "deviceId"];
 const DEFAULTS = { channel: "v1", key: "page", voice: true, ttsFileType: "wav", microphone: "once" };
 
 export class Settings {
@@ -73,9 +78,12 @@ export class Settings {
   }
 }
 
+/** What is there may be of another version of the page. */
 function stored() {
+  const fits = ([name, value]) =>
+    CHOICES[name]?.includes(value) || (TEXTS.includes(name) && typeof value === "string" && value !== "");
   try {
-    return JSON.parse(localStorage.getItem(PLACE)) ?? {};
+    return Object.fromEntries(Object.entries(JSON.parse(localStorage.getItem(PLACE)) ?? {}).filter(fits));
   } catch {
     return {}; // none, or the browser keeps nothing
   }

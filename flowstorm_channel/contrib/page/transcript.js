@@ -3,15 +3,26 @@
 import { commandOf } from "./events.js";
 
 const SCHEMES = ["http:", "https:", "data:"];
+const MOST = 1000; // answers, notes and words of the user that are kept
+const NEAR = 40; // pixels from the end, where one reads what comes
 
 export class Transcript {
   #scroll = document.querySelector("#scroll");
   #log = document.querySelector("#transcript");
   #interim = document.querySelector("#interim");
   #answer = null;
+  #following = true; // else the user reads what was said before
+
+  constructor() {
+    this.#scroll.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
+      this.#following = scrollHeight - scrollTop - clientHeight < NEAR;
+    });
+  }
 
   /** What the user says, or has said. */
   said(text) {
+    this.#following = true;
     this.interim("");
     this.#answer = null;
     if (text === "#silence") this.note("You said nothing.");
@@ -77,19 +88,24 @@ export class Transcript {
   #block() {
     if (this.#answer === null) {
       this.#answer = make("div", { className: "answer" });
-      this.#log.append(this.#answer);
+      this.#append(this.#log, this.#answer);
     }
     return this.#answer;
   }
 
-  #add(parent, element) {
+  #append(parent, element) {
     parent.append(element);
+    while (this.#log.children.length > MOST) this.#log.firstElementChild.remove();
+  }
+
+  #add(parent, element) {
+    this.#append(parent, element);
     this.#follow();
     for (const each of element.querySelectorAll("img")) each.addEventListener("load", () => this.#follow());
   }
 
   #follow() {
-    this.#scroll.scrollTop = this.#scroll.scrollHeight;
+    if (this.#following) this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 }
 
