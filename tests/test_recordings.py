@@ -107,11 +107,83 @@ def test_a_folder_that_is_gone_ends_the_recordings_only(
     folder.rmdir()
     assert speak(recordings).closed
     assert "nothing is recorded" in caplog.text
+    recordings.close()
     with pytest.raises(OSError, match="nowhere"):
         Recordings(tmp_path / "nowhere" / "x.fsrec")
     for wrong in ({"max_bytes": 0}, {"keep": 0}):
         with pytest.raises(ValueError, match="positive"):
             Recordings(tmp_path / "x", **wrong)  # type: ignore[arg-type]
+
+
+def test_a_file_that_cannot_be_begun_leaves_the_conversation_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError("the folder is read-only")
+
+    recordings = Recordings(tmp_path / "calls.fsrec", max_bytes=1)
+    speak(recordings)
+    monkeypatch.setattr("flowstorm_channel.contrib.recordings.open", refused, raising=False)
+    assert speak(recordings).closed
+    assert recordings.path.name == "calls.fsrec"
+    assert "the folder is read-only" in caplog.text
+    monkeypatch.undo()
+    speak(recordings)
+    assert recordings.path.name == "calls-2.fsrec"
+    recordings.close()
+
+
+def test_two_that_begin_the_same_file_take_one_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "calls.fsrec"
+    first = Recordings(path)
+    monkeypatch.setattr(Recordings, "_numbers", lambda _: [])  # the other one has not begun when it looks
+    second, third = Recordings(path), Recordings(path)
+    assert [each.path.name for each in (first, second, third)] == [
+        "calls.fsrec",
+        "calls-2.fsrec",
+        "calls-3.fsrec",
+    ]
+    for each in (first, second, third):
+        speak(each)
+        each.close()
+        assert replay(read(each.path.read_bytes())).channels == 1
+
+
+def test_a_file_that_somebody_has_deleted_is_followed_by_another_one(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path / "calls.fsrec")
+    recordings.path.unlink()
+    speak(recordings)
+    recordings.close()
+    assert replay(read(recordings.path.read_bytes())).channels == 1
+
+
+def test_a_file_that_is_deleted_is_not_written_to_any_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recordings = Recordings(tmp_path / "calls.fsrec", max_bytes=400, keep=1)
+    server = speak(recordings, close=False)
+    old = recordings._files[0]
+    speak(recordings)
+    assert old.closed
+    assert names(tmp_path) == ["calls-2.fsrec"]
+    server.receive_eof()
+    assert len(list(server.events())) == 1
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError("somebody reads it")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    assert speak(recordings).closed
+    assert "an old recording stays: somebody reads it" in caplog.text
+    recordings.close()
+    assert replay(read(recordings.path.read_bytes())).channels == 1
+
+
+def test_a_file_whose_number_is_one_is_anothers(tmp_path: Path) -> None:
+    (tmp_path / "calls-1.fsrec").write_bytes(b"another's")
+    recordings = Recordings(tmp_path / "calls.fsrec", keep=1)
+    recordings.close()
+    assert names(tmp_path) == ["calls-1.fsrec", "calls.fsrec"]
 
 
 def test_machines_of_several_threads_are_recorded(tmp_path: Path) -> None:
@@ -212,5 +284,11 @@ def test_what_cannot_be_replayed_by_command(
     assert main(["replay", str(tmp_path / "x.txt")]) == 1
     assert "not a recording" in capsys.readouterr().err
     assert main(["replay", str(tmp_path / "none")]) == 1
+    assert main(["replay", str(recorded), "--channel", "7"]) == 1
+    assert "no machine 7 is in it" in capsys.readouterr().err
+    wires = tmp_path / "wires.har"
+    assert main(["trace", str(recorded), "--har", str(wires)]) == 0
+    assert main(["replay", str(wires)]) == 1
+    assert "not recorded from their beginning" in capsys.readouterr().err
     for name in ("test.txt", "test-call.py"):
         assert main(["replay", str(recorded), "--test", name]) == 2

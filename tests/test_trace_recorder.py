@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from flowstorm_channel.socket_v2 import SocketV2Client, SocketV2Server
 from flowstorm_channel.testing import HttpLink, Link, ManualClock
 from flowstorm_channel.trace import (
     Act,
+    Cut,
     Head,
     Idle,
     Lost,
@@ -273,6 +275,149 @@ def test_a_lock_is_held_while_a_machine_works() -> None:
     assert held.count(True) == held.count(False) > 10
 
 
+class Angry:
+    """Does not even say what it is."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+class Unruly(dict[str, Any]):
+    """Is changed by another thread just now."""
+
+    def items(self) -> Any:
+        raise RuntimeError("dictionary changed size during iteration")
+
+
+def test_an_object_that_cannot_be_looked_at_ends_the_recording_and_not_the_conversation() -> None:
+    tape = Tape()
+    server = tape.recorder.watch(make())
+    with pytest.raises(LocalProtocolError):
+        server.provide(Angry(), None)  # type: ignore[arg-type]
+    assert tape.recorder.failure is None
+    client = tape.recorder.watch(SocketV1Client("ws://x/", key="k", device_id="d", clock=ManualClock()))
+    client.attributes = Unruly(a=1)
+    client.open()
+    assert isinstance(next(client.data_to_send()), RequestHead)
+    assert "changed size" in str(tape.recorder.failure)
+
+
+def test_a_machine_that_cannot_be_described_is_not_recorded_and_works() -> None:
+    tape = Tape()
+    server = make()
+    server.limits = object()  # type: ignore[assignment]
+    assert tape.recorder.watch(server) is server
+    assert tape.recorder.failure is not None
+
+
+def test_a_wrong_call_says_what_is_wrong_with_it() -> None:
+    tape = Tape()
+    server = tape.recorder.watch(make())
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        server.fail()  # type: ignore[call-arg]
+    assert [type(each) for each in tape.recording.entries] == [Opened]
+
+
+def failing() -> str:
+    raise OSError("the store of ids is away")
+
+
+def test_time_goes_on_after_a_machine_has_failed_and_others_are_recorded() -> None:
+    tape = Tape()
+    clock = ManualClock()
+    other = tape.recorder.watch(SocketV1Server(clock=clock, make_id=lambda: "S"))
+    server = tape.recorder.watch(SocketV1Server(clock=clock, make_id=failing))
+    for message in (RequestHead(url="/socket"), INIT):
+        server.receive_data(message)
+        for _ in server.events():
+            server.ready()
+    server.receive_data(HELLO)
+    with pytest.raises(OSError, match="store of ids"):
+        list(server.events())
+    list(server.data_to_send())
+    clock.advance(100)
+    assert (server._clock(), other._clock()) == (100.0, 100.0)
+    assert tape.recorder.open == 1
+    conversation(other)
+    recording = tape.recording
+    assert [each.channel for each in recording.entries if isinstance(each, Cut)] == [1]
+    assert recording.of([0]).records
+    assert replay(recording).differences == ()
+
+
+def test_what_a_host_does_while_the_world_fails_is_replayed() -> None:
+    tape = Tape()
+    server = tape.recorder.watch(SocketV1Server(clock=ManualClock(), make_id=failing))
+    for message in (RequestHead(url="/socket"), INIT):
+        server.receive_data(message)
+        for _ in server.events():
+            server.ready()
+    with pytest.raises(OSError, match="store of ids"):
+        server.begin().say("Hello!")
+    assert [each.raised for each in tape.recording.entries if isinstance(each, Act)][-1] == "OSError"
+    assert replay(tape.recording).differences == ()
+    assert b"store of ids" not in tape.file
+
+
+class Interrupted(BaseException):
+    """Like that of the keyboard."""
+
+
+def test_a_host_that_is_interrupted_within_a_door_leaves_it() -> None:
+    def interrupting() -> str:
+        raise Interrupted
+
+    tape = Tape()
+    clock = ManualClock()
+    server = tape.recorder.watch(SocketV1Server(clock=clock, make_id=interrupting))
+    for message in (RequestHead(url="/socket"), INIT):
+        server.receive_data(message)
+        for _ in server.events():
+            server.ready()
+    with pytest.raises(Interrupted):
+        server.begin().say("Hello!")
+    clock.advance(5)
+    assert server._clock() == 5.0
+    assert isinstance(tape.recording.entries[-1], Cut)
+
+
+def test_sessions_have_numbers_of_their_own_after_others_are_gone() -> None:
+    clock = ManualClock()
+    tape = Tape()
+    one, two = Sessions(clock=clock), Sessions(clock=clock)
+    tape.recorder.watch(SocketV2Server(one, clock=clock))
+    tape.recorder.watch(SocketV2Server(two, clock=clock))
+    del one
+    gc.collect()
+    tape.recorder.watch(SocketV2Server(Sessions(clock=clock), clock=clock))
+    assert [each.sessions for each in tape.recording.entries if isinstance(each, Opened)] == [0, 1, 2]
+
+
+def test_sessions_that_outlive_many_recordings_are_not_wrapped_again_and_again() -> None:
+    clock = ManualClock()
+    sessions = Sessions(clock=clock)
+    for _ in range(2000):
+        recorder = Recorder(lambda _: None)
+        recorder.watch(SocketV2Server(sessions, clock=clock))
+        recorder.stop()
+    clock.advance(7)
+    assert sessions._clock() == 7.0
+    assert len(sessions._clock.tapes) == 1  # type: ignore[attr-defined]
+    last = Recorder(lambda _: None)
+    last.watch(SocketV2Server(sessions, clock=clock))
+    last._tape.enter(None, 3.0)
+    assert sessions._clock() == 3.0
+
+
+def test_what_is_asked_for_behind_no_door_is_not_collected() -> None:
+    tape = Tape()
+    server = tape.recorder.watch(make())
+    tape.recorder.stop()
+    for _ in range(5):
+        server._make_id()
+    assert tape.recorder._tape._given == []
+
+
 # ------------------------------------------------------------ plain values
 
 PLAIN = {
@@ -295,3 +440,5 @@ def test_what_cannot_be_written_is_shown() -> None:
     endless: list[Any] = []
     endless.append(endless)
     assert "nested too deep" in repr(plain(endless))
+    assert plain(Angry()) == {"$object": ["Angry", "its repr raises RuntimeError"]}
+    assert len(repr(of_plain(plain({"x" * 5000})))) == 1000

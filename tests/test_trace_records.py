@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from contextlib import suppress
 from typing import Any
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,6 +136,10 @@ NO_RECORDS = {
     "an event without a type": '{"at": 1, "channel": 0, "told": {}, "state": "Open", "audio": "Closed"}',
     "an answer that is no pair": '{"at": 1, "channel": 0, "opened": "X", "given": [1]}',
     "deep nesting": "[" * 100_000,
+    "deep nesting that ends": '{"at": 1, "channel": 0, "setting": "x", "value": '
+    + "[" * 900
+    + "]" * 900
+    + "}",
 }
 
 
@@ -251,6 +257,51 @@ def test_any_file_is_a_recording_or_refused(data: bytes) -> None:
     for begin in (b"", b"".join(pack(KEPT))[:40], FIRST.encode()):
         with suppress(RemoteProtocolError):
             read(begin + data)
+
+
+def test_a_later_head_may_have_more_members() -> None:
+    first, *rest = pack(KEPT)
+    many = {f"m{each}": each for each in range(13)}
+    for more in ({"added": 1}, many):
+        head: Any = msgpack.packb({**msgpack.unpackb(first), **more})
+        assert read(head + b"".join(rest)) == KEPT
+
+
+def test_a_mark_of_the_encoding_does_not_matter() -> None:
+    assert read(b"\xef\xbb\xbf" + "".join(dump(KEPT.head, KEPT.entries)).encode()) == KEPT
+
+
+@pytest.mark.parametrize("form", ["msgpack", "text"])
+def test_a_file_that_was_cut_off_at_any_byte_is_read_up_to_its_last_whole_entry(form: str) -> None:
+    pieces = (
+        list(pack(KEPT)) if form == "msgpack" else [each.encode() for each in dump(KEPT.head, KEPT.entries)]
+    )
+    file = b"".join(pieces)
+    ends = list(itertools.accumulate(len(each) for each in pieces))
+    if form == "text":
+        ends = [each - 1 for each in ends]  # a line is whole without its break
+    for length in range(len(file) + 1):
+        if length < ends[0]:
+            with pytest.raises(RemoteProtocolError, match="not a recording"):
+                read(file[:length])
+        else:
+            assert read(file[:length]).entries == KEPT.entries[: sum(end <= length for end in ends[1:])]
+
+
+def test_an_entry_that_is_too_deep_for_json_is_not_written() -> None:
+    deep: Any = 1
+    for _ in range(20_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested too deep"):
+        list(dump(HEAD, [Setting(at=0.0, channel=0, name="x", value=deep)]))
+
+
+def test_a_file_that_claims_more_than_there_is_is_refused() -> None:
+    first, *_ = pack(KEPT)
+    claims = b"\xdd\x00\x00\xff\xff" * 400
+    assert read(first + claims + bytes(0x10000)).entries == ()
+    with pytest.raises(RemoteProtocolError, match="not msgpack after"):
+        read(first + b"\xdd\xff\xff\xff\xff")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 from datetime import datetime
@@ -37,6 +38,7 @@ from flowstorm_channel.trace import (
 )
 from flowstorm_channel.trace.comparison import first_difference
 from flowstorm_channel.trace.sources import Answers
+from flowstorm_channel.trace.trees import entry_of_tree, tree_of_entry
 from flowstorm_channel.values import ResponseItem
 from flowstorm_channel.wire import Close, RequestHead, ResponseHead
 from tests.equivalence import PARTIES, Line, SocketV1, SocketV2
@@ -275,7 +277,42 @@ class Silent(SocketV1Server):
         return iter(())
 
 
+class Broken(SocketV1Server):
+    """Does what no machine may do."""
+
+    def next_event(self) -> Any:
+        raise KeyError("a fault of its own")
+
+
+class Quarrelsome(SocketV1Server):
+    """Raises what no machine may raise."""
+
+    def ready(self) -> None:
+        raise KeyError("another fault")
+
+
+class Careless(SocketV1Server):
+    """Does not ask who is there."""
+
+    def _begin_session(self) -> None:
+        if self.session is None:
+            self._proposed = "always-the-same"
+        super()._begin_session()
+
+
+class Wordy(SocketV1Server):
+    """Says the same in another form."""
+
+    def data_to_send(self) -> Any:
+        for message in super().data_to_send():
+            yield message.replace(":", ": ", 1) if isinstance(message, str) else message
+
+
 CHANGED = {
+    Broken: ("raises nothing", "raises KeyError: 'a fault of its own'"),
+    Quarrelsome: ("ready, raised: None", "ready, raised: 'KeyError'"),
+    Careless: ("tells Input, asking for make_id", "tells Input"),
+    Wordy: ("""'{"type":"Ready"}'""", """'{"type": "Ready"}'"""),
     Forgetful: ("sends SessionStarted", "sends ResponseItem"),
     Talkative: ("tells nothing", "tells InputAudioStreamOpen"),
     Polite: (
@@ -427,6 +464,21 @@ SAYINGS = {
         Record(message="A" * 200 + "c", **SENT),
         ("…" + "A" * 20 + "b'", "…" + "A" * 20 + "c'"),
     ),
+    "another form": (
+        Record(message='{"type":"A"}', **SENT),
+        Record(message='{"type": "A"}', **SENT),
+        ("""'{"type":"A"}'""", """'{"type": "A"}'"""),
+    ),
+    "packed": (
+        Record(message=b"\x82\xa4type\xa1A\xa1x\x01", **SENT),
+        Record(message=b"\x82\xa4type\xa1A\xa1x\x02", **SENT),
+        ("sends A, x: 1", "sends A, x: 2"),
+    ),
+    "no number": (
+        Told(event={"type": "A", "x": float("nan")}, **HERE),
+        Told(event={"type": "A", "x": float("nan")}, **HERE),
+        None,
+    ),
     "another kind": (
         Idle(at=0.0, channel=0, of="output", state="Open", audio="Closed"),
         Lost(at=0.0, channel=0),
@@ -438,6 +490,46 @@ SAYINGS = {
 @pytest.mark.parametrize(("then", "now", "said"), SAYINGS.values(), ids=SAYINGS)
 def test_a_difference_is_told_by_its_place(then: Any, now: Any, said: Any) -> None:
     assert first_difference(then, now) == said
+
+
+def test_places_that_errors_name_move_when_something_was_taken_out() -> None:
+    one, other = (
+        Record(message=f'{{"type": "Error", "text": "not JSON at character {at}"}}', **SENT) for at in (5, 60)
+    )
+    assert first_difference(one, other, is_redacted=True) is None
+    assert first_difference(one, other) is not None
+
+
+ODD = [
+    {"$object": ["a\0b", "c"]},
+    {"$int": "zz"},
+    {"$items": [1]},
+    {"$items": [[[1], 2]]},
+    *(None, -1, [], {}, "\ud800", b"", float("nan"), True, 2**62),
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_recording_holds_it_is_replayed_or_refused(seed: int) -> None:
+    with everything_recorded() as tape:
+        SocketV2(SCRIPT[:1]).run()
+    trees = [tree_of_entry(each) for each in tape.recording.entries]
+    rng = random.Random(seed)
+    for _ in range(60):
+        changed = [*trees]
+        at = rng.randrange(len(changed))
+        changed[at] = distorted(changed[at], rng)
+        with contextlib.suppress(RemoteProtocolError):
+            replay(Recording(tape.recording.head, tuple(entry_of_tree(each) for each in changed)))
+
+
+def distorted(tree: dict[str, Any], rng: random.Random) -> dict[str, Any]:
+    """With one of its members being something else."""
+    name = rng.choice(list(tree))
+    inside = tree[name]
+    if isinstance(inside, dict) and inside and rng.random() < 0.8:
+        return {**tree, name: distorted(inside, rng)}
+    return {**tree, name: rng.choice(ODD)}
 
 
 def test_what_is_no_event_of_a_wire_is_noted() -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from flowstorm_channel.cli.recordings import read_recording
+from flowstorm_channel.cli.recordings import machine_number, missing_in, read_recording
 from flowstorm_channel.cli.terminal import RED, complain, paint, printable
 from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.trace import dump, replay
@@ -32,12 +32,13 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
         "replay",
         help="do a recording again with the machines of today",
         description="Give the machines of today what was recorded, and say where they do something else. "
-        "Exit code 1: they do, or the recording cannot be replayed.",
+        "Exit code 1: they do, or the recording cannot be replayed, as a HAR never can: it has the wires "
+        "only, which `trace` draws.",
     )
     parser.add_argument("file", metavar="FILE", help="the recording, in either form; - is standard input")
     parser.add_argument(
         "--channel",
-        type=int,
+        type=machine_number,
         metavar="N",
         action="append",
         default=[],
@@ -58,6 +59,10 @@ def _run(chosen: argparse.Namespace) -> int:
         return 2
     try:
         recording = read_recording(chosen.file)
+        missing = missing_in(recording, chosen.channel)
+        if missing is not None:
+            complain(f"{chosen.file}: no machine {missing} is in it")
+            return 1
         if chosen.channel:
             recording = recording.of(chosen.channel)
         done = replay(recording)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flowstorm_channel.cli.recordings import read_recording
+from flowstorm_channel.cli.recordings import machine_number, missing_in, read_recording
 from flowstorm_channel.cli.terminal import BLUE, BOLD, DIM, RED, YELLOW, complain, paint
 from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.trace import Recording, dump, pack, to_har
@@ -48,7 +48,7 @@ def add_to(commands: argparse._SubParsersAction[Any]) -> None:
     choice = parser.add_argument_group("what is drawn")
     choice.add_argument(
         "--channel",
-        type=_number,
+        type=machine_number,
         metavar="N",
         action="append",
         default=[],
@@ -76,9 +76,9 @@ def _run(chosen: argparse.Namespace) -> int:
     except RemoteProtocolError as error:
         complain(f"{chosen.file}: {error}")
         return 1
-    missing = set(chosen.channel) - {each.channel for each in recording.entries}
-    if missing:
-        complain(f"{chosen.file}: no machine {min(missing)} is in it")
+    missing = missing_in(recording, chosen.channel)
+    if missing is not None:
+        complain(f"{chosen.file}: no machine {missing} is in it")
         return 1
     try:
         _convert(chosen, recording.of(chosen.channel) if chosen.channel else recording)
@@ -168,13 +168,6 @@ def _seconds(text: str) -> float:
     found = float(text)
     if not math.isfinite(found):
         raise argparse.ArgumentTypeError(f"{text} is no time")
-    return found
-
-
-def _number(text: str) -> int:
-    found = int(text)
-    if found < 0:
-        raise argparse.ArgumentTypeError(f"{text} is no number of a machine")
     return found
 
 

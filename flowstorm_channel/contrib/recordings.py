@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from contextlib import suppress
+from itertools import count
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -81,8 +83,7 @@ class Recordings:
         with self._lock:
             if self._closed:
                 return channel
-            current = self._files[-1]
-            if current.recorder.failure is not None or current.recorder.size >= self._max_bytes:
+            if not self._files[-1].has_room(self._max_bytes):
                 self._go_on()
             return self._files[-1].recorder.watch(channel)
 
@@ -95,28 +96,45 @@ class Recordings:
 
     def _go_on(self) -> None:
         """Begin another file; what is in the older ones goes on there until its end."""
-        for each in self._files:
-            if not each.recorder.open or each.recorder.failure is not None:
-                each.close()
         try:
             self._begin()
         except OSError as error:
             log.warning("nothing is recorded: %s", error)
 
     def _begin(self) -> None:
-        numbers = self._numbers()
-        number = max(numbers, default=0) + 1
-        self._files = [each for each in self._files if not each.closed]
-        self._files.append(_File(self._name(number), 2 * self._max_bytes, self._lock, self._options))
-        for old in sorted(numbers)[: max(0, len(numbers) + 1 - self._keep)]:
-            self._name(old).unlink(missing_ok=True)
+        begun = self._new_file()
+        for each in self._files:
+            if not each.recorder.open or each.recorder.failure is not None:
+                each.close()
+        numbers = sorted(self._numbers())
+        for number in numbers[: max(0, len(numbers) - self._keep)]:
+            self._delete(number)
+        self._files = [*(each for each in self._files if not each.closed), begun]
+
+    def _new_file(self) -> _File:
+        """A file that nobody else has begun: another process may be about to take the same number."""
+        for number in count(max(self._numbers(), default=0) + 1):
+            with suppress(FileExistsError):
+                return _File(self._name(number), 2 * self._max_bytes, self._lock, self._options)
+        raise AssertionError("there are always more numbers")
+
+    def _delete(self, number: int) -> None:
+        """Delete a file; what is still recorded there goes on without."""
+        path = self._name(number)
+        for each in self._files:
+            if each.path == path:
+                each.close()
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("an old recording stays: %s", error)
 
     def _name(self, number: int) -> Path:
         return self._path if number == 1 else self._path.with_stem(f"{self._path.stem}-{number}")
 
     def _numbers(self) -> list[int]:
         """Of the files that are there."""
-        pattern = re.compile(rf"{re.escape(self._path.stem)}-([1-9]\d*){re.escape(self._path.suffix)}")
+        pattern = re.compile(rf"{re.escape(self._path.stem)}-([2-9]|[1-9]\d+){re.escape(self._path.suffix)}")
         found = [pattern.fullmatch(each.name) for each in self._path.parent.iterdir()]
         first = [1] if self._path.exists() else []
         return first + [int(each[1]) for each in found if each is not None]
@@ -137,11 +155,17 @@ class _File:
         """Whether nothing more can be written."""
         return self._file.closed
 
+    def has_room(self, most: int) -> bool:
+        """Whether more machines may be recorded there: it is no greater, can be written, and has not been
+        deleted."""
+        return self.recorder.failure is None and self.recorder.size < most and self.path.exists()
+
     def close(self) -> None:
         """Say that it ends here."""
         if not self.closed:
             self.recorder.stop()
-            self._file.close()
+            with suppress(OSError):  # nothing is buffered: what was written is there
+                self._file.close()
 
     def _write(self, data: bytes) -> None:
         if self.recorder.size + len(data) > self._most:

@@ -16,7 +16,7 @@ from flowstorm_channel.sessions import LIMITS
 from flowstorm_channel.trace.plain import of_plain, plain
 from flowstorm_channel.values import Input
 
-__all__ = ["ACTS", "arguments_of", "perform", "tree_of_event"]
+__all__ = ["ACTS", "arguments_of", "can_be_called", "perform", "tree_of_event"]
 
 ACTS: Mapping[str, str] = {
     "turn.send": "_respond",
@@ -57,6 +57,15 @@ def tree_of_event(event: Event) -> dict[str, Any]:
     return tree
 
 
+def can_be_called(call: Callable[..., Any], arguments: tuple[Any, ...], more: Mapping[str, Any]) -> bool:
+    """Whether it takes these arguments."""
+    try:
+        signature(call).bind(*arguments, **more)
+    except TypeError:
+        return False
+    return True
+
+
 def arguments_of(
     call: Callable[..., Any], arguments: tuple[Any, ...], more: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -84,7 +93,7 @@ def perform(channel: Channel, turns: Mapping[int, Any], name: str, arguments: Ma
     try:
         found = {key: _of_tree(channel, turns, key, value) for key, value in arguments.items()}
         signature(call).bind(**found)
-    except (TypeError, KeyError, RemoteProtocolError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError, RecursionError, ChannelError) as error:
         raise RemoteProtocolError(f"the arguments of {name} cannot be read: {error}") from None
     return call(**found)
 

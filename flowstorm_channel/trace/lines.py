@@ -30,7 +30,7 @@ def dump(head: Head, entries: Iterable[Entry]) -> Iterator[str]:
         entries: in order.
 
     Raises:
-        ValueError: the time of an entry is no finite number.
+        ValueError: the time of an entry is no finite number, or an entry is nested too deep to be written.
     """
     yield _line(tree_of_head(head))
     for entry in entries:
@@ -79,7 +79,10 @@ class _NotJson(RemoteProtocolError):
 def _line(tree: dict[str, Any]) -> str:
     if isinstance(tree.get("bytes"), bytes):
         tree = {**tree, "bytes": base64.b64encode(tree["bytes"]).decode()}
-    text = json.dumps(_to_json(tree), ensure_ascii=False, allow_nan=False)
+    try:
+        text = json.dumps(_to_json(tree), ensure_ascii=False, allow_nan=False)
+    except RecursionError:
+        raise ValueError("an entry is nested too deep to be written as JSON") from None
     return _UNWRITABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
@@ -119,11 +122,13 @@ def _bytes(text: str) -> bytes:
 def _object(line: str) -> dict[str, Any]:
     try:
         found = json.loads(line, parse_constant=_refused)
+        if not isinstance(found, dict):
+            raise _NotJson("not an object")
+        tree: dict[str, Any] = _of_json(found)
+    except RemoteProtocolError:
+        raise
     except (ValueError, RecursionError) as error:
         raise _NotJson(f"not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise _NotJson("not an object")
-    tree: dict[str, Any] = _of_json(found)
     if "by" in tree and isinstance(tree.get("bytes"), str):
         tree["bytes"] = _bytes(tree["bytes"])
     return tree

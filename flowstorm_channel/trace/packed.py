@@ -6,6 +6,7 @@ is readable up to its last whole entry.
 
 from __future__ import annotations
 
+import codecs
 import io
 import math
 from collections.abc import Iterator
@@ -21,6 +22,10 @@ from flowstorm_channel.trace.trees import entry_of_tree, head_of_tree, tree_of_e
 __all__ = ["pack", "pack_entry", "pack_head", "read", "unpack"]
 
 _LONGEST = 2**31 - 1
+_MOST = 2**24
+"""Elements of an array that was cut off; room for them is made before they are there."""
+_MAPS = (*range(0x80, 0x90), 0xDE, 0xDF)
+"""How a map begins."""
 
 
 def pack(recording: Recording) -> Iterator[bytes]:
@@ -66,6 +71,9 @@ def unpack(data: bytes) -> Recording:
         max_buffer_size=max(len(data), 1),
         max_str_len=_LONGEST,
         max_bin_len=_LONGEST,
+        # Not by the length of the file: one that was cut off is shorter than what it says.
+        max_array_len=max(len(data), _MOST),
+        max_map_len=max(len(data), _MOST),
         ext_hook=_refused,
     )
     unpacker.feed(data)
@@ -83,10 +91,11 @@ def read(data: bytes) -> Recording:
     Raises:
         RemoteProtocolError: it is no recording, one of a newer version, or broken elsewhere than at its end.
     """
-    if data[:1] == b"\x83" or data[:1] == b"\x84":  # the map of a head; nothing that is text begins so
+    if data[:1] and data[0] in _MAPS:  # the head; nothing that is text begins so
         return unpack(data)
     # A line that was cut off in the middle of a character is cut off all the same.
-    return load(io.StringIO(data.decode("utf-8", errors="replace"), newline=""))
+    text = io.BytesIO(data.removeprefix(codecs.BOM_UTF8))
+    return load(line.decode("utf-8", errors="replace") for line in text)
 
 
 def _entry(number: int, tree: object) -> Entry:
@@ -103,7 +112,7 @@ def _trees(unpacker: Any) -> Iterator[Any]:
             tree = unpacker.unpack()
         except msgpack.OutOfData:
             return
-        except (ValueError, RecursionError, msgpack.UnpackException) as error:
+        except (ValueError, RecursionError, MemoryError, msgpack.UnpackException) as error:
             raise RemoteProtocolError(f"not msgpack after {at} bytes: {error}") from None
         yield tree
 

@@ -13,6 +13,7 @@ __all__ = ["Unwritable", "of_plain", "plain"]
 
 _GREATEST = 2**63
 _DEEPEST = 300
+_LONGEST = 1000
 
 
 class Unwritable:
@@ -30,7 +31,14 @@ class Unwritable:
 
 
 def _unwritable(value: object, shown: str) -> dict[str, Any]:
-    return {"$object": [type(value).__name__, shown]}
+    return {"$object": [type(value).__name__, shown[:_LONGEST]]}
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception as error:
+        return f"its repr raises {type(error).__name__}"
 
 
 def plain(value: Any, depth: int = 0) -> Any:
@@ -41,15 +49,14 @@ def plain(value: Any, depth: int = 0) -> Any:
         return int(value) if abs(value) < _GREATEST else {"$int": hex(value)}
     if depth > _DEEPEST:
         return _unwritable(value, "what is nested too deep")
-    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return {
-            f"${name}" if name[:1] == "$" else name: plain(each, depth + 1) for name, each in value.items()
-        }
     if isinstance(value, Mapping):
-        return {"$items": [[plain(name, depth + 1), plain(each, depth + 1)] for name, each in value.items()]}
+        items = list(value.items())  # at once: another thread may be changing it
+        if all(isinstance(name, str) for name, _ in items):
+            return {f"${name}" if name[:1] == "$" else name: plain(each, depth + 1) for name, each in items}
+        return {"$items": [[plain(name, depth + 1), plain(each, depth + 1)] for name, each in items]}
     if isinstance(value, (list, tuple)):
         return [plain(each, depth + 1) for each in value]
-    return _unwritable(value, repr(value))
+    return _unwritable(value, _shown(value))
 
 
 def of_plain(tree: Any) -> Any:

@@ -120,7 +120,7 @@ class Player:
             if entry.raised is None:
                 raise
             raised = entry.raised  # it was refused, and is too far from anything legal to be written down
-        except (ChannelError, TypeError, ValueError) as error:
+        except Exception as error:
             raised = type(error).__name__
         return attrs.evolve(entry, raised=raised, **self._place(entry))
 

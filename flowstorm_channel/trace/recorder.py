@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from flowstorm_channel.channel import Channel
@@ -91,7 +92,8 @@ class Recorder:
         with self._tape.lock:
             if self._tape.running:
                 self._tape.begin(Head(channel="mixed", seen_by=kind.end, redacted=self._redactor.redacted))
-                self._clock = Watch(self._tape, channel, kind).clock
+                with self._tape.harmless():
+                    self._clock = Watch(self._tape, channel, kind).clock
         return channel
 
     def stop(self, reason: str = "the recording was ended") -> None:
@@ -101,7 +103,9 @@ class Recorder:
             reason: for those who read the recording.
         """
         with self._tape.lock:
-            if self._clock is not None:
-                for number in sorted(self._tape.open):
-                    self._tape.put(Cut(at=self._clock(), channel=number, reason=reason))
+            for number in sorted(self._tape.open):
+                self._tape.put(partial(self._cut, number, reason))
             self._tape.running = False
+
+    def _cut(self, number: int, reason: str) -> Cut:
+        return Cut(at=0.0 if self._clock is None else self._clock(), channel=number, reason=reason)

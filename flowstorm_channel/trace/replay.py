@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from flowstorm_channel.channel import Channel
-from flowstorm_channel.errors import ChannelError, RemoteProtocolError
+from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.sessions import Sessions
 from flowstorm_channel.trace.comparison import first_difference
 from flowstorm_channel.trace.entries import Entry, Opened, Recording
@@ -110,8 +110,7 @@ class _Stage:
         elif entry.channel not in self.players:
             raise RemoteProtocolError("the machines were not recorded from their beginning")
         elif (player := self.players[entry.channel]) is not None:
-            self.answers.refill(getattr(entry, "given", ()))
-            found = first_difference(entry, self.redactor.entry(player.play(entry)), self.answers.missing)
+            found = self._compare(player, entry)
             if found is not None:
                 self.players[entry.channel] = None
                 self.answers.missing.clear()
@@ -122,6 +121,26 @@ class _Stage:
         else:
             return
         self.played += 1
+
+    def _compare(self, player: Player, entry: Entry) -> tuple[str, str] | None:
+        """Do it again: what was done then and now, where it differs."""
+        self.answers.refill(getattr(entry, "given", ()))
+        try:
+            done = player.play(entry)
+        except RemoteProtocolError:
+            raise
+        except Exception as error:
+            return "raises nothing", f"raises {type(error).__name__}: {error}"
+        *_, now = self.redactor.entries(done)
+        if done is entry:
+            now = entry  # it is what came, and was written down as it is
+        return first_difference(
+            entry,
+            now,
+            self.answers.missing,
+            self.answers.left,
+            is_redacted=bool(self.redactor.redacted),
+        )
 
     def _open(self, entry: Opened) -> Player:
         if entry.kind not in KINDS:
@@ -136,7 +155,7 @@ class _Stage:
         self.answers.replaying = False
         try:
             channel = cls(*shared, clock=self.clock, **options)
-        except (TypeError, ValueError, ChannelError) as error:
+        except Exception as error:
             raise RemoteProtocolError(f"a {entry.kind} cannot be made of its settings: {error}") from None
         self.answers.replaying = True
         if check is not None:

@@ -1,7 +1,7 @@
 """JSON and msgpack as they go by, piece by piece, with single values replaced and all else left as it was.
 
 A value that is cut by the end of a piece is held back until it is whole. What is no JSON, or no msgpack, goes
-by untouched.
+by as it is, but for what stands where something is to be replaced.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgpack  # type: ignore[import-untyped]
 
-__all__ = ["JsonScanner", "MsgpackScanner", "Rule", "Scanner"]
+__all__ = ["JsonScanner", "MsgpackScanner", "Path", "Rule", "Scanner"]
 
 Path = tuple[str, ...]
 """The names of the members that a value stands in, from the outside in."""
@@ -29,6 +29,16 @@ class Rule(Protocol):
         """What is to stand there, for a text or binary data."""
         ...
 
+    def broken(self, path: Path | None, raw: bytes, *, escaped: bool) -> bytes:
+        """What is to stand there for what cannot be read: it is cut off, or no text.
+
+        Args:
+            path: where it stands; None: nobody knows.
+            raw: the bytes.
+            escaped: whether backslashes have the meaning that they have in JSON.
+        """
+        ...
+
 
 class Scanner(Protocol):
     """Lets data go by."""
@@ -38,8 +48,19 @@ class Scanner(Protocol):
         ...
 
     def rest(self) -> bytes:
-        """What has been held back, as it was."""
+        """What has been held back. What comes afterwards is taken for the rest of something broken."""
         ...
+
+
+_LONGEST_NAME = 1000
+"""Bytes of a text that are looked at when it turns out to be a name."""
+_DEEPEST = 80
+"""More names around a value are not looked at: the time that a message takes would grow with its square."""
+
+
+def _within(names: list[str]) -> Path:
+    """The names around a value, the outermost and the innermost when they are too many."""
+    return tuple(names) if len(names) <= _DEEPEST else (names[0], *names[-_DEEPEST:])
 
 
 _STRUCTURE = re.compile(rb'["{}\[\]:,]')
@@ -55,36 +76,38 @@ class JsonScanner:
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
-        self._path: list[str | None] = []
-        """The name of the member in each object that is open; None in an array."""
+        self._names: list[str] = []
+        """Of the members that are open, from the outside in."""
+        self._open: list[bool] = []
+        """What is open, from the outside in: whether it has a name among these."""
         self._named = False
         """Whether the value of a member comes next, and not a name."""
-        self._text: bytearray | None = None
-        self._holds = False
-        """Whether it is held back until it is whole."""
+        self._inside = False
+        """Whether it goes on within a text."""
+        self._last = bytearray()
+        """The beginning of the last text: it is a name when a colon follows."""
+        self._held: bytearray | None = None
+        """A text that is held back until it is whole."""
         self._escaped = False
+        self._broken = False
 
     def feed(self, piece: bytes) -> bytes:
         """Take a piece; what is to stand in its place."""
+        if self._broken:
+            return self._rule.broken(None, piece, escaped=True)
         done = bytearray()
         at = 0
         while at < len(piece):
-            read = self._read_structure if self._text is None else self._read_text
+            read = self._read_text if self._inside else self._read_structure
             at = read(piece, at, done)
         return bytes(done)
 
     def rest(self) -> bytes:
-        """What has been held back, as it was."""
-        return bytes(self._text or b"")
-
-    @property
-    def _is_name(self) -> bool:
-        """Whether a text that comes now is the name of a member."""
-        return bool(self._path) and self._path[-1] is not None and not self._named
-
-    @property
-    def _names(self) -> Path:
-        return tuple(name for name in self._path if name is not None)
+        """What has been held back. What comes afterwards is taken for the rest of something broken."""
+        if self._held is None:
+            return b""
+        held, self._held, self._broken = bytes(self._held), None, True
+        return self._rule.broken(_within(self._names), held, escaped=True)
 
     def _read_structure(self, piece: bytes, at: int, done: bytearray) -> int:
         """Go on between texts; where it leads."""
@@ -94,31 +117,50 @@ class JsonScanner:
             return len(piece)
         if found[0] == b'"':
             done += piece[at : found.start()]
-            self._text = bytearray(b'"')
-            self._holds = self._is_name or self._rule.concerns(self._names)
+            self._begin_text(done)
         else:
             done += piece[at : found.end()]
             self._move(found[0])
         return found.end()
 
+    def _begin_text(self, done: bytearray) -> None:
+        self._inside = True
+        self._last = bytearray(b'"')
+        is_name = bool(self._open) and self._open[-1] and not self._named
+        if not is_name and self._rule.concerns(_within(self._names)):
+            self._held = bytearray(b'"')
+        else:
+            done += b'"'
+
     def _move(self, sign: bytes) -> None:
-        if sign == b"{":
-            self._path.append("")
-            self._named = False
-        elif sign == b"[":
-            self._path.append(None)
+        if sign in b"{[":
+            self._open.append(sign == b"{")
+            if sign == b"{":
+                self._names.append("")
+                self._named = False
         elif sign in b"]}":
-            if self._path:
-                self._path.pop()
-            self._named = bool(self._path)
+            if self._open and self._open.pop():
+                self._names.pop()
+            self._named = bool(self._open)
         elif sign == b":":
-            self._named = True
-        elif self._path and self._path[-1] is not None:
+            self._name()
+        elif self._open and self._open[-1]:
             self._named = False  # a comma in an object
+
+    def _name(self) -> None:
+        """The last text was a name, also where none should be: then a value follows all the same."""
+        try:
+            name = json.loads(self._last.decode(errors="replace"), strict=False)
+        except ValueError:
+            name = ""
+        if not self._open or not self._open[-1]:
+            self._open.append(True)
+            self._names.append("")
+        self._names[-1] = name
+        self._named = True
 
     def _read_text(self, piece: bytes, at: int, done: bytearray) -> int:
         """Go on in a text; where it leads."""
-        assert self._text is not None
         end, ended = at + 1, False
         if self._escaped:
             self._escaped = False
@@ -127,24 +169,30 @@ class JsonScanner:
             end = len(piece) if found is None else found.end()
             ended = found is not None and found[0] == b'"'
             self._escaped = found is not None and not ended
-        self._text += piece[at:end]
-        if not self._holds or ended:
-            done += self._replaced(bytes(self._text)) if self._holds else self._text
-            self._text = None if ended else bytearray()
+        if len(self._last) < _LONGEST_NAME:
+            self._last += piece[at:end]
+        if self._held is None:
+            done += piece[at:end]
+        else:
+            self._held += piece[at:end]
+        if ended:
+            self._inside = False
+            if self._held is not None:
+                done += self._replaced(bytes(self._held))
+                self._held = None
         return end
 
     def _replaced(self, raw: bytes) -> bytes:
+        path = _within(self._names)
         try:
-            text = json.loads(raw.decode("utf-8", "surrogatepass"), strict=False)
+            text = json.loads(raw.decode())
+            text.encode()  # lone surrogates can be written, and are refused
         except ValueError:
-            return raw
-        if self._is_name:
-            self._path[-1] = text
-            return raw
-        value = self._rule.replace(self._names, text)
+            return self._rule.broken(path, raw, escaped=True)
+        value = self._rule.replace(path, text)
         if value == text:
             return raw
-        return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return json.dumps(value, ensure_ascii=False).encode()
 
 
 class _Open:
@@ -169,9 +217,12 @@ class MsgpackScanner:
         self._rule = rule
         self._open: list[_Open] = []
         self._held = bytearray()
+        self._broken = False
 
     def feed(self, piece: bytes) -> bytes:
         """Take a piece; what is to stand in its place."""
+        if self._broken:
+            return self._rule.broken(None, piece, escaped=False)
         data = self._held
         data += piece
         done = bytearray()
@@ -185,13 +236,32 @@ class MsgpackScanner:
         return bytes(done)
 
     def rest(self) -> bytes:
-        """What has been held back, as it was."""
-        return bytes(self._held)
+        """What has been held back. What comes afterwards is taken for the rest of something broken."""
+        if not self._held:
+            return b""
+        held, self._held, self._broken = bytes(self._held), bytearray(), True
+        kind, head, _ = _thing(held, 0)
+        if head == 0 or kind not in _VALUES or self._is_name:
+            return held
+        return held[:head] + self._rule.broken(self._path, held[head:], escaped=False)
+
+    @property
+    def _path(self) -> Path:
+        inner = self._open[-_DEEPEST:] if len(self._open) > _DEEPEST else self._open
+        names = [each.name for each in inner if each.is_map and each.name is not None]
+        if inner is not self._open and self._open[0].name is not None:
+            names.insert(0, self._open[0].name)
+        return tuple(names)
+
+    @property
+    def _is_name(self) -> bool:
+        """Whether what comes now is the name of a member."""
+        return bool(self._open) and self._open[-1].is_map and self._open[-1].left % 2 == 0
 
     def _read(self, data: bytearray, at: int, done: bytearray) -> int | None:
         """Take one thing; where it ends, or None when it is not whole yet."""
         kind, head, size = _thing(data, at)
-        end = at + head + (size if kind in ("text", "bytes", "other") else 0)
+        end = at + head + (size if kind not in ("map", "array") else 0)
         if end > len(data) or head == 0:
             return None
         raw = bytes(data[at:end])
@@ -200,16 +270,14 @@ class MsgpackScanner:
             self._open.append(_Open(size, is_map=kind == "map"))
             self._close()
             return end
-        inside = self._open[-1] if self._open else None
-        is_name = inside is not None and inside.is_map and inside.left % 2 == 0
-        if kind == "other" or is_name:
+        if self._is_name:
             done += raw
-            if inside is not None and is_name:
-                inside.name = raw[head:].decode(errors="replace") if kind == "text" else None
+            name = raw[head : head + _LONGEST_NAME].decode(errors="replace")
+            self._open[-1].name = name if kind in ("text", "bytes") else None
         else:
-            done += self._replaced(kind, raw, head)
-        if inside is not None:
-            inside.left -= 1
+            done += self._replaced(kind, raw, head) if kind in _VALUES else raw
+        if self._open:
+            self._open[-1].left -= 1
         self._close()
         return end
 
@@ -221,11 +289,17 @@ class MsgpackScanner:
                 self._open[-1].left -= 1
 
     def _replaced(self, kind: str, raw: bytes, head: int) -> bytes:
-        try:
-            value: Any = raw[head:].decode() if kind == "text" else raw[head:]
-        except UnicodeDecodeError:
+        path, inside = self._path, raw[head:]
+        if kind == "text" and not self._rule.concerns(path):
             return raw
-        path = tuple(each.name for each in self._open if each.is_map and each.name is not None)
+        value: Any = inside
+        try:
+            if kind == "text":
+                value = inside.decode()
+        except UnicodeDecodeError:
+            kind = "broken"
+        if kind in ("broken", "extension"):
+            return raw[:head] + self._rule.broken(path, inside, escaped=False)
         replaced = self._rule.replace(path, value)
         if replaced == value:
             return raw
@@ -233,10 +307,15 @@ class MsgpackScanner:
         return bytes(packed)
 
 
+_VALUES = ("text", "bytes", "extension")
+"""What may have to be replaced."""
 _SIZED = {
     0xC4: ("bytes", 1),
     0xC5: ("bytes", 2),
     0xC6: ("bytes", 4),
+    0xC7: ("extension", 1),
+    0xC8: ("extension", 2),
+    0xC9: ("extension", 4),
     0xD9: ("text", 1),
     0xDA: ("text", 2),
     0xDB: ("text", 4),
@@ -245,12 +324,13 @@ _SIZED = {
     0xDE: ("map", 2),
     0xDF: ("map", 4),
 }
-_WIDTHS = bytes((4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 2, 3, 5, 9, 17))
-_FIXED = {0xCA + index: width for index, width in enumerate(_WIDTHS)}
-"""How much is behind numbers and small extensions."""
+_FIXED = {0xCA + index: width for index, width in enumerate((4, 8, 1, 2, 4, 8, 1, 2, 4, 8))}
+"""How much is behind numbers."""
+_SMALL = {0xD4 + index: width for index, width in enumerate((1, 2, 4, 8, 16))}
+"""How much is behind the type of small extensions."""
 
 
-def _thing(data: bytearray, at: int) -> tuple[str, int, int]:
+def _thing(data: bytes | bytearray, at: int) -> tuple[str, int, int]:
     """What stands there: its kind, the bytes of its head (0: it is not whole), and how much is behind it."""
     first = data[at]
     if 0x80 <= first < 0x90:
@@ -262,5 +342,8 @@ def _thing(data: bytearray, at: int) -> tuple[str, int, int]:
     if first in _SIZED:
         kind, width = _SIZED[first]
         size = data[at + 1 : at + 1 + width]
-        return (kind, 1 + width, int.from_bytes(size, "big")) if len(size) == width else (kind, 0, 0)
+        head = 2 + width if kind == "extension" else 1 + width
+        return (kind, head, int.from_bytes(size, "big")) if len(data) >= at + head else (kind, 0, 0)
+    if first in _SMALL:
+        return ("extension", 2, _SMALL[first]) if len(data) >= at + 2 else ("extension", 0, 0)
     return "other", 1, _FIXED.get(first, 0)

@@ -82,6 +82,9 @@ def _noting(
         except RemoteProtocolError as error:
             note(name, {"error": [type(error).__name__, error.problem, error.path]})
             raise
+        except Exception as error:
+            note(name, {"failed": type(error).__name__})  # what it says is not ours to keep
+            raise
         note(name, {"value": to_tree(answer)})
         return answer
 
@@ -122,6 +125,11 @@ class Answers:
         """Go on to another entry."""
         self._left = list(given)
 
+    @property
+    def left(self) -> list[str]:
+        """What was asked for then, and has not been now."""
+        return [name for name, _ in self._left]
+
     def take(self, name: str) -> Any:
         """The next answer to a question, as a plain value; None: there is none."""
         for index, (asked, answer) in enumerate(self._left):
@@ -137,6 +145,8 @@ class Answers:
         match self.take(name):
             case {"error": [str(cls), str(problem), str(path)]}:
                 raise _error(cls)(problem, path=path)
+            case {"failed": str(cls)}:
+                raise type(cls, (Exception,), {})("it failed, too, when it was recorded")
             case {"value": value}:
                 try:
                     return of_tree(value)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -45,7 +45,10 @@ class Tape:
         self._write = write
         self._redactor = redactor
         self._sessions: WeakKeyDictionary[Sessions, int] = WeakKeyDictionary()
-        self._now: float | None = None
+        self._shared = 0
+        """How many `Sessions` there have been."""
+        self.now: float | None = None
+        """The time that stands still while a door is open."""
         self._given: list[tuple[str, Any]] = []
 
     # -------------------------------------------------------- entries
@@ -55,45 +58,58 @@ class Tape:
         if self.size == 0:
             self._keep(lambda: pack_head(head))
 
-    def put(self, entry: Entry) -> None:
-        """Write an entry."""
-        self._keep(lambda: pack_entry(self._redactor.entry(entry)))
+    def put(self, make: Callable[[], Entry]) -> None:
+        """Write an entry.
+
+        Args:
+            make: it; what goes wrong there harms nobody either.
+        """
+        self._keep(lambda: b"".join(pack_entry(each) for each in self._redactor.entries(make())))
 
     def _keep(self, pack: Callable[[], bytes]) -> None:
-        if not self.running:
-            return
+        if self.running:
+            with self.harmless():
+                data = pack()
+                self._write(data)
+                self.size += len(data)
+
+    @contextmanager
+    def harmless(self) -> Iterator[None]:
+        """Whatever goes wrong here ends the recording, and not the conversation: a full disk, an entry that
+        cannot be written, an object of the host that cannot be looked at."""
         try:
-            data = pack()
-            self._write(data)
+            yield
         except Exception as error:
-            # Whatever went wrong, a full disk or an entry that cannot be written: the conversation goes on.
             self.failure, self.running = error, False
-        else:
-            self.size += len(data)
 
     # -------------------------------------------------------- doors
 
     @property
     def watching(self) -> bool:
         """Whether what is done now is to be noted: it is not, while it is done by a machine itself."""
-        return self.running and self._now is None
+        return self.running and self.now is None
 
     def enter(self, whose: object, now: float) -> None:
         """A door opens: time stands still until it is closed."""
-        self.inside, self._now, self._given = whose, now, []
+        self.inside, self.now, self._given = whose, now, []
 
     def leave(self) -> Given:
         """It is closed; what the machine has asked for meanwhile."""
-        self.inside = self._now = None
+        self.inside = self.now = None
         return tuple(self._given)
 
     def note(self, name: str, answer: Any) -> None:
         """A machine asks for something, and is answered."""
-        self._given.append((name, answer))
+        if self.now is not None:
+            self._given.append((name, answer))
 
     def still(self, clock: Callable[[], float]) -> Callable[[], float]:
         """The clock, standing still while a door is open."""
-        return lambda: clock() if self._now is None else self._now
+        if not isinstance(clock, _StillClock):
+            return _StillClock(clock, [self])
+        clock.tapes = [each for each in clock.tapes if each.running and each.open and each is not self]
+        clock.tapes.append(self)
+        return clock
 
     # -------------------------------------------------------- numbers
 
@@ -101,7 +117,8 @@ class Tape:
         """The number of what machines share, and whether it is new here."""
         new = sessions not in self._sessions
         if new:
-            self._sessions[sessions] = len(self._sessions)
+            self._sessions[sessions] = self._shared
+            self._shared += 1
         return self._sessions[sessions], new
 
     def next_wire(self) -> int:
@@ -114,3 +131,21 @@ class Tape:
         self.open.add(self.channels)
         self.channels += 1
         return self.channels - 1
+
+
+class _StillClock:
+    """A clock that stands still while a door is open in any of some recordings.
+
+    Machines of several recordings may share what has a clock: each time one is begun the clock is made still
+    for it too, and not wrapped once more.
+    """
+
+    def __init__(self, real: Callable[[], float], tapes: list[Tape]) -> None:
+        self.tapes = tapes
+        self._real = real
+
+    def __call__(self) -> float:
+        for tape in self.tapes:
+            if tape.now is not None:
+                return tape.now
+        return self._real()

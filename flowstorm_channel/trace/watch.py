@@ -8,6 +8,7 @@ by the same way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from flowstorm_channel.channel import Channel, Control, Exchange
@@ -15,8 +16,8 @@ from flowstorm_channel.errors import ChannelError
 from flowstorm_channel.events import ClosedEvent, Event
 from flowstorm_channel.http import HttpServerChannel
 from flowstorm_channel.socket_v2 import SocketV2Client
-from flowstorm_channel.trace.acts import ACTS, arguments_of, tree_of_event
-from flowstorm_channel.trace.entries import Act, Idle, Lost, Opened, Record, Setting, Told
+from flowstorm_channel.trace.acts import ACTS, arguments_of, can_be_called, tree_of_event
+from flowstorm_channel.trace.entries import Act, Cut, End, Idle, Lost, Opened, Record, Setting, Told
 from flowstorm_channel.trace.plain import plain
 from flowstorm_channel.trace.settings import Kind, settings_of, tree_of_sessions
 from flowstorm_channel.trace.sources import note_answers
@@ -24,6 +25,9 @@ from flowstorm_channel.trace.tape import Tape
 from flowstorm_channel.wire import Message, RequestHead
 
 __all__ = ["Watch"]
+
+_REFUSALS = (ChannelError, TypeError, ValueError)
+"""What a machine raises when a host makes a mistake: nothing has changed then."""
 
 
 class Watch:
@@ -48,14 +52,17 @@ class Watch:
         self._wire = tape.next_wire()
         self._asked = False
         """Whether a client has asked for that transport."""
+        self._over = False
+        """Whether it is not recorded any more, though others are."""
         settings = settings_of(channel, kind)
         shared = self._share()
         settings["asks"] = note_answers(channel, kind.asks, tape.note)
         if shared is not None:
             settings["sessions"] = shared[1]
+        at = self.clock()
         tape.put(
-            Opened(
-                at=self.clock(),
+            lambda: Opened(
+                at=at,
                 channel=self._number,
                 kind=kind.cls.__name__,
                 settings=plain(settings),
@@ -71,9 +78,7 @@ class Watch:
             return None
         sessions = self._channel._sessions
         number, new = self._tape.number_of(sessions)
-        if not new:
-            return number, None
-        tree = tree_of_sessions(sessions)
+        tree = tree_of_sessions(sessions) if new else None
         sessions._clock = self._tape.still(sessions._clock)
         return number, tree
 
@@ -121,23 +126,56 @@ class Watch:
 
     def _note_settings(self, now: float) -> None:
         """Note what the host has changed."""
-        before, self._settings = self._settings, self._host_values()
-        for name, value in self._settings.items():
-            if name not in before or before[name] != value:
-                self._tape.put(Setting(at=now, channel=self._number, name=name, value=value))
+        with self._tape.harmless():
+            before, self._settings = self._settings, self._host_values()
+            for name, value in self._settings.items():
+                if name not in before or before[name] != value:
+                    self._put_setting(now, name, value)
 
-    def _enter(self) -> None:
-        self._at = self.clock()
-        self._note_settings(self._at)
-        self._tape.enter(self, self._at)
+    def _put_setting(self, now: float, name: str, value: Any) -> None:
+        self._tape.put(lambda: Setting(at=now, channel=self._number, name=name, value=value))
 
-    def _leave(self) -> dict[str, Any]:
+    @property
+    def _watching(self) -> bool:
+        return self._tape.watching and not self._over
+
+    @contextmanager
+    def _door(self, *refusals: type[Exception]) -> Iterator[dict[str, Any]]:
+        """Time stands still behind it. Gives what its entry has like every other, once it is closed.
+
+        Args:
+            refusals: what may be raised there. After anything else nobody knows where the machine is: it is
+                not recorded any more.
+        """
+        at = self.clock()
+        self._note_settings(at)
+        self._tape.enter(self, at)
+        members: dict[str, Any] = {}
+        is_lost = True
+        try:
+            yield members
+            is_lost = False
+        except refusals:
+            is_lost = False
+            raise
+        finally:
+            members.update(self._leave(at))
+            if is_lost:
+                self._give_up(at)
+
+    def _give_up(self, at: float) -> None:
+        self._over = True
+        self._tape.open.discard(self._number)
+        self._tape.put(lambda: Cut(at=at, channel=self._number, reason="the machine has failed"))
+
+    def _leave(self, at: float) -> dict[str, Any]:
         """What every entry has of a door that was open."""
         given = self._tape.leave()
-        self._settings = self._host_values()
+        with self._tape.harmless():
+            self._settings = self._host_values()
         channel = self._channel
         return {
-            "at": self._at,
+            "at": at,
             "channel": self._number,
             "state": channel.state.value,
             "audio": channel.audio.value,
@@ -148,18 +186,17 @@ class Watch:
         def next_event() -> Event | Control:
             tape = self._tape
             with tape.lock:
-                if not tape.watching:
+                if not self._watching:
                     return call()
                 before = self._fingerprint()
-                self._enter()
-                event = call()
-                members = self._leave()
+                with self._door() as members:
+                    event = call()
                 if isinstance(event, Control):
                     if None not in self._quiet or before != self._fingerprint():
                         self._put_idle(None, members)
                 else:
                     self._quiet.clear()
-                    tape.put(Told(event=tree_of_event(event), **members))
+                    tape.put(lambda: Told(event=tree_of_event(event), **members))
                     if isinstance(event, ClosedEvent):
                         tape.open.discard(self._number)
                 return event
@@ -178,27 +215,33 @@ class Watch:
 
     def _put_idle(self, wire: int | None, members: dict[str, Any]) -> None:
         self._quiet.add(wire)
-        self._tape.put(Idle(of="events" if wire is None else "output", wire=wire, **members))
+        of: Literal["events", "output"] = "events" if wire is None else "output"
+        self._tape.put(lambda: Idle(of=of, wire=wire, **members))
 
     def _acting(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def act(*arguments: Any, **more: Any) -> Any:
             tape = self._tape
             with tape.lock:
-                if not tape.watching:
+                if not self._watching:
                     self._reached()
                     return call(*arguments, **more)
-                described = arguments_of(call, arguments, more)
+                if not can_be_called(call, arguments, more):
+                    return call(*arguments, **more)  # it says what is wrong, and changes nothing
+                described: dict[str, Any] = {}
+                with tape.harmless():
+                    described = arguments_of(call, arguments, more)
                 raised: str | None = None
-                self._enter()
+                members: dict[str, Any] = {}
                 try:
-                    return call(*arguments, **more)
-                except (ChannelError, TypeError, ValueError) as error:
+                    with self._door(Exception) as members:
+                        return call(*arguments, **more)
+                except Exception as error:
                     raised = type(error).__name__
                     raise
                 finally:
-                    members = self._leave()
                     self._quiet.clear()
-                    tape.put(Act(name=name, arguments=described, raised=raised, **members))
+                    if not self._over:
+                        tape.put(lambda: Act(name=name, arguments=described, raised=raised, **members))
 
         return act
 
@@ -207,21 +250,18 @@ class Watch:
     def _receiving(
         self, call: Callable[[Message], None], wire: Callable[[], int]
     ) -> Callable[[Message], None]:
-        by: Literal["client", "server"] = "client" if self._kind.end == "server" else "server"
+        by: End = "client" if self._kind.end == "server" else "server"
 
         def receive_data(message: Message) -> None:
             tape = self._tape
             with tape.lock:
-                if not tape.watching:
+                if not self._watching:
                     call(message)
                     return
-                self._enter()
-                try:
+                with self._door(*_REFUSALS) as members:
                     call(message)
-                finally:
-                    at = self._leave()["at"]
                 self._quiet.clear()
-                tape.put(Record(at=at, wire=wire(), by=by, message=message, channel=self._number))
+                self._put_record(members, wire(), by, message)
 
         return receive_data
 
@@ -229,14 +269,13 @@ class Watch:
         def receive_eof() -> None:
             tape = self._tape
             with tape.lock:
-                if not tape.watching:
+                if not self._watching:
                     call()
                     return
-                self._enter()
-                call()
-                at = self._leave()["at"]
+                with self._door() as members:
+                    call()
                 self._quiet.clear()
-                tape.put(Lost(at=at, channel=self._number, wire=wire()))
+                tape.put(lambda: Lost(at=members["at"], channel=self._number, wire=wire()))
 
         return receive_eof
 
@@ -248,7 +287,7 @@ class Watch:
             messages = call()
             while True:
                 with tape.lock:
-                    if tape.watching:
+                    if self._watching:
                         message = self._send(messages, wire)
                     else:
                         message = next(messages, None)
@@ -259,9 +298,8 @@ class Watch:
         return data_to_send
 
     def _send(self, messages: Iterator[Message], wire: Callable[[], int]) -> Message | None:
-        self._enter()
-        message = next(messages, None)
-        members = self._leave()
+        with self._door() as members:
+            message = next(messages, None)
         if message is None:
             if wire() not in self._quiet:
                 self._put_idle(wire(), members)
@@ -271,9 +309,12 @@ class Watch:
             if self._asked:
                 self._wire = self._tape.next_wire()
             self._asked = True
-        at, number, by = members["at"], self._number, self._kind.end
-        self._tape.put(Record(at=at, wire=wire(), by=by, message=message, channel=number))
+        self._put_record(members, wire(), self._kind.end, message)
         return message
+
+    def _put_record(self, members: dict[str, Any], wire: int, by: End, message: Message) -> None:
+        at, number = members["at"], self._number
+        self._tape.put(lambda: Record(at=at, wire=wire, by=by, message=message, channel=number))
 
     def _beginning(self, call: Callable[..., Exchange]) -> Callable[..., Exchange]:
         """A V2 client begins a request, from within another door."""
