@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any, ClassVar, Protocol, TypedDict
+from typing import Any, ClassVar, Protocol, TypedDict, cast
 
 import attrs
 
@@ -35,6 +35,8 @@ __all__ = ["Channel", "ChannelOptions", "Control", "Exchange", "Rules", "Timeout
 
 
 _block = maker(BinaryEvent)
+# Most channels are idle most of the time, and an empty deque takes 700 bytes.
+_EMPTY: deque[Any] = cast("deque[Any]", ())
 
 
 class Control(Enum):
@@ -215,6 +217,8 @@ class Channel(ABC):
 
     _raw_audio = False
     """Whether a binary message is a block of audio, and nothing but told while audio flows."""
+    _may_wait = True
+    """Whether `_must_wait` is to be asked."""
 
     def __init__(
         self,
@@ -238,15 +242,16 @@ class Channel(ABC):
         self._plans = self._rules.plans[State.CLOSED, Audio.CLOSED]
         self._finished = False
         self._flowing = False  # whether texts and blocks come over a WebSocket, with no end in sight
-        self._inbox: deque[tuple[Any, int]] = deque()
+        self._in_hand: str | bytes | None = None  # the only message that waits, beside the inbox
+        self._handy = min(limits.message_bytes, limits.audio_bytes, limits.queued_bytes // 2 - _OVERHEAD - 1)
+        self._inbox: deque[tuple[Any, int]] = _EMPTY
         self._inbox_bytes = 0
-        self._bound_of_any = min(limits.message_bytes, limits.audio_bytes, limits.queued_bytes) + _OVERHEAD
         self._heard = False
         self._end: Close | LimitExceeded | None = None
-        self._decoded: deque[Event] = deque()
-        self._told: deque[tuple[Event, object]] = deque()
+        self._decoded: list[Event] = []
+        self._told: list[tuple[Event, object]] = []
         self._question: Event | None = None
-        self._outbox: deque[Entry] = deque()
+        self._outbox: deque[Entry] = _EMPTY
         self._outbox_bytes = 0
         self._due: dict[str, float] = {}
 
@@ -286,15 +291,14 @@ class Channel(ABC):
         Raises:
             LocalProtocolError: the transport cannot have brought it: a mistake of the host.
         """
-        kind = type(message)
-        # A WebSocket under way, and nothing waits: all that its messages are asked for otherwise holds.
-        if self._flowing and not self._inbox and (kind is bytes or (kind is str and message.isascii())):  # type: ignore[union-attr]
-            cost = len(message) + _OVERHEAD  # type: ignore[arg-type]
-            if cost <= self._bound_of_any:
+        if self._flowing and self._in_hand is None and not self._inbox:
+            # A WebSocket under way, and nothing waits: of what is asked below the size is left.
+            kind = type(message)
+            if (kind is bytes or (kind is str and message.isascii())) and len(message) <= self._handy:  # type: ignore[union-attr,arg-type]
                 self._heard = True
-                self._inbox_bytes = cost
-                self._inbox.append((message, cost))
+                self._in_hand = message  # type: ignore[assignment]
                 return
+        self._put_down()
         if self._end is not None or self._finished or not self._has_transport():
             return
         self._check_message(message)
@@ -310,8 +314,27 @@ class Channel(ABC):
         if self._inbox_bytes + cost > self.limits.queued_bytes + bound + _OVERHEAD:
             self._hear_the_end(LimitExceeded(f"more than {self.limits.queued_bytes} bytes wait to be read"))
         else:
-            self._inbox_bytes += cost
-            self._inbox.append((kept, cost))
+            self._enqueue(kept, cost)
+
+    def _put_down(self) -> None:
+        """What is in hand has to wait like the rest."""
+        if self._in_hand is not None:
+            message, self._in_hand = self._in_hand, None
+            self._enqueue(message, cost_of(message))
+
+    def _enqueue(self, message: Any, cost: int, *, again: bool = False) -> None:
+        """Have a message wait.
+
+        Args:
+            again: as the first, since there is more in it.
+        """
+        if not self._inbox:
+            self._inbox = deque()
+        self._inbox_bytes += cost
+        if again:
+            self._inbox.appendleft((message, cost))
+        else:
+            self._inbox.append((message, cost))
 
     def receive_eof(self) -> None:
         """The transport is gone. May be called at any time and more than once."""
@@ -330,19 +353,18 @@ class Channel(ABC):
         Returns:
             An event, or why there is none.
         """
+        block = self._in_hand
         if (
-            self._raw_audio
+            block
+            and type(block) is bytes
+            and self._raw_audio
             and self._audio is Audio.OPEN
-            and self._inbox
             and not (self._told or self._decoded or self._question)
         ):
-            message, cost = self._inbox[0]
-            if type(message) is bytes and message:
-                # By far the most of all that comes, and it changes nothing.
-                self._inbox.popleft()
-                self._inbox_bytes -= cost
-                self._woken = False
-                return _block(data=message)
+            # By far the most of all that comes, and it changes nothing.
+            self._in_hand = None
+            self._woken = False
+            return _block(data=block)
         self._woken = True  # the host is here: nobody needs to be woken
         event = self._next_event()
         self._woken = False
@@ -357,12 +379,17 @@ class Channel(ABC):
                 self._discard_input()
             if self._decoded:
                 if not self._must_wait(self._decoded[0]):
-                    self._take(self._decoded.popleft())
+                    self._take(self._decoded.pop(0))
                     continue
                 if self._told or self._question is not None:
                     continue  # to find out what to do with it is something to tell
+            elif self._in_hand is not None:
+                message, self._in_hand = self._in_hand, None
+                self._read(message)
+                continue
             elif self._inbox:
                 message, cost = self._inbox.popleft()
+                self._inbox = self._inbox or _EMPTY
                 self._inbox_bytes -= cost
                 if type(message) is LimitExceeded:
                     self._fault(message)
@@ -379,7 +406,7 @@ class Channel(ABC):
                     self._transport_gone(end)
             elif not (self._due and self._expire()):
                 return Control.NEED_DATA
-        event, handle = self._told.popleft()
+        event, handle = self._told.pop(0)
         if handle is not None:
             self._telling(event, handle)
         return event
@@ -409,6 +436,7 @@ class Channel(ABC):
         """
         while self._outbox:
             entry = self._outbox.popleft()
+            self._outbox = self._outbox or _EMPTY
             self._outbox_bytes -= entry.cost
             if entry.turn is not None:
                 self._sending(entry.turn)
@@ -554,10 +582,15 @@ class Channel(ABC):
         except RemoteProtocolError as error:
             self._fault(error)
         else:
-            self._decoded.append(event)
+            if self._decoded or self._may_wait:
+                self._decoded.append(event)
+            else:
+                self._take(event)
 
     def _put(self, message: Message, turn: object = None) -> Entry:
         entry = Entry(message, turn)
+        if not self._outbox:
+            self._outbox = deque()
         self._outbox.append(entry)
         self._outbox_bytes += entry.cost
         return entry
@@ -579,13 +612,13 @@ class Channel(ABC):
             self._outbox_bytes = sum(entry.cost for entry in kept)
 
     def _discard_output(self) -> None:
-        self._outbox.clear()
+        self._outbox = _EMPTY
         self._outbox_bytes = 0
 
     def _discard_input(self) -> None:
-        self._question = None
+        self._question = self._in_hand = None
         self._decoded.clear()
-        self._inbox.clear()
+        self._inbox = _EMPTY
         self._inbox_bytes = 0
 
     def _notify(self) -> None:

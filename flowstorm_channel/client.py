@@ -267,7 +267,7 @@ class ClientChannel(Channel):
         if not block or not listened or self._outbox_bytes > self.limits.queued_bytes:
             self.dropped += bool(block)
             return False
-        self._write(BinaryEvent(data=block))
+        self._transmit_audio(block)
         self._notify()
         return True
 
@@ -531,6 +531,10 @@ class ClientChannel(Channel):
         """Put out an event of the host's; where it goes may depend on what it is."""
         self._put(message)
 
+    def _transmit_audio(self, block: bytes) -> None:
+        """Put out a block of the user's audio."""
+        self._write(BinaryEvent(data=block))
+
     def _spoken(self, text: str, attributes: Mapping[str, Any] | None = None) -> InputEvent:
         said = Input(
             locale=self._locale,
@@ -691,7 +695,6 @@ class ClientChannel(Channel):
     def _advance(self, what: str) -> None:
         """Go where the tables say, and do what socket-v1.md puts in brackets."""
         if self._plans[what].rests:
-            self._move(what)
             self._settle_mode()
             return
         before, heard = self._state, self._audio

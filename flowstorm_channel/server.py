@@ -347,7 +347,7 @@ class ServerChannel(Channel):
         self._stream: AudioStream | None = None
         self._init = _NOBODY
         self._make_id = make_id
-        self._queue_inputs = queue_inputs
+        self._queue_inputs = self._may_wait = queue_inputs
         self._running: Turn | None = None
         self._turns = 0
         self._listening: AudioStream | None = None

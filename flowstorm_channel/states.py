@@ -100,18 +100,20 @@ def trigger(way: Literal["<", ">"], event: Event) -> str:
         return found
     match event:
         case RecognizedEvent():
-            return f"{way} Recognized {'final' if event.is_final else 'interim'}"
+            return _RECOGNIZED[way][event.is_final]
         case BinaryEvent():
             return f"{way} Binary" if event.data else f"{way} Binary empty"
-        case UnknownEvent():
-            return f"{way} Unknown"
     return f"{way} {type(event).__name__}"
 
 
 _TRIGGERS: dict[str, dict[type[Event], str]] = {
-    way: {cls: f"{way} {name}" for name, cls in EVENTS.items() if cls not in (RecognizedEvent, BinaryEvent)}
+    way: {
+        UnknownEvent: f"{way} Unknown",
+        **{cls: f"{way} {name}" for name, cls in EVENTS.items() if cls not in (RecognizedEvent, BinaryEvent)},
+    }
     for way in "<>"
 }
+_RECOGNIZED = {way: (f"{way} Recognized interim", f"{way} Recognized final") for way in "<>"}
 
 
 def legal(row: Mapping[str, object], way: str = "") -> list[str]:

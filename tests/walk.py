@@ -186,6 +186,10 @@ class WalkedClient(SocketV1Client):
         self.openings += isinstance(event, InputAudioStreamOpenEvent)
         super()._write(event)
 
+    def _advance(self, what: str) -> None:
+        ROWS["client", self._state, what] += 1
+        super()._advance(what)
+
     def _move(self, trigger: str) -> None:
         ROWS["client", self._state, trigger] += 1
         super()._move(trigger)
@@ -238,6 +242,8 @@ class Connection:
 
 def _messages(channel: Channel) -> Iterable[Any]:
     yield from (entry.message for entry in channel._outbox)
+    if channel._in_hand is not None:
+        yield channel._in_hand
     yield from (message for message, _ in channel._inbox)
 
 
@@ -1309,7 +1315,8 @@ def _short(what: object) -> str:
 
 def _busy(end: Channel) -> bool:
     """Whether an end has something to read or to send."""
-    return bool(end._outbox or end._inbox or end._decoded or end._question or end._end)
+    waits = end._outbox or end._in_hand is not None or end._inbox or end._decoded
+    return bool(waits or end._question or end._end)
 
 
 def _texts(event: Event) -> list[str]:

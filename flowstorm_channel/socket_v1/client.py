@@ -34,6 +34,8 @@ class SocketV1Client(ClientChannel):
         kw: see `ClientChannel`.
     """
 
+    _may_wait = False
+
     def __init__(
         self,
         url: str,
@@ -117,6 +119,12 @@ class SocketV1Client(ClientChannel):
         message = self._frames.write(RequestEvent(request=request))
         self.session_id = session_id
         return message
+
+    def _transmit_audio(self, block: bytes) -> None:
+        if self._frames.raw and type(block) is bytes:
+            self._put(block)
+        else:
+            super()._transmit_audio(block)
 
     def _transport_gone(self, end: Close) -> None:
         self._connecting = self._connected = self._flowing = False

@@ -29,6 +29,8 @@ class Frames:
     """
 
     def __init__(self, limits: Limits, *, msgpack: bool = False) -> None:
+        self.raw = not msgpack
+        """Whether a binary message is a block of audio as it is."""
         self._json = JsonCodec(limits)
         self._msgpack = MsgpackCodec(limits) if msgpack else None
 

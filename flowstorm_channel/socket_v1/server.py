@@ -34,7 +34,7 @@ class SocketV1Server(ServerChannel):
             msgpack = offers_msgpack(message)
             self._frames = Frames(self.limits, msgpack=msgpack)
             self._flowing = self._end is None
-            self._raw_audio = self.TELLS_AUDIO and not msgpack
+            self._raw_audio = self.TELLS_AUDIO and self._frames.raw
             self._advance("opened")
             self._put(
                 ResponseHead(status=101, headers=((SUBPROTOCOL_HEADER, SUBPROTOCOL),) if msgpack else ())

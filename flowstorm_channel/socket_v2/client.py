@@ -149,8 +149,7 @@ class SocketV2Client(ClientChannel):
         if self._inbox_bytes + cost > most + self.limits.body_bytes:
             piece, cost = LimitExceeded(f"more than {most} bytes wait to be read"), 64
             request.give_up()
-        self._inbox_bytes += cost
-        self._inbox.append(((request, piece), cost))
+        self._enqueue((request, piece), cost)
 
     def _begin(
         self,
@@ -406,7 +405,7 @@ class SocketV2Client(ClientChannel):
             return
         if event is not None:
             self._decoded.append(event)
-            self._inbox.appendleft(((request, b""), 0))  # there may be more in it
+            self._enqueue((request, b""), 0, again=True)  # there may be more in it
 
     def _on_fault(self, request: Request, error: RemoteProtocolError) -> None:
         """What the response brings makes no sense: it is given up."""

@@ -104,7 +104,7 @@ class SocketV2Server(HttpServerChannel):
     def _read_body(self, piece: bytes) -> None:
         if self._decode_body(lambda: self._body.feed(piece)):
             # There may be more in it: come back, with nothing new, when this has been told.
-            self._inbox.appendleft((b"", 0))
+            self._enqueue(b"", 0, again=True)
         elif self._body_bytes > self.limits.body_bytes and not self._answered:
             self._fault(LimitExceeded(f"a body of more than {self.limits.body_bytes} bytes"))
 

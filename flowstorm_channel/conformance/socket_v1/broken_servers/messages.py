@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from flowstorm_channel.channel import Entry
@@ -278,7 +278,6 @@ class _PacksAudioAsText(BrokenServer):
 class _HearsNoPackedAudio(BrokenServer):
     """Passes over Binary events in msgpack."""
 
-    def _decode(self, read: Callable[[Message], Event], message: Message) -> None:
-        super()._decode(read, message)
-        if self.packs and self._decoded and isinstance(self._decoded[-1], BinaryEvent):
-            self._decoded.pop()
+    def _on_binary(self, event: BinaryEvent) -> None:
+        if not self.packs:
+            super()._on_binary(event)

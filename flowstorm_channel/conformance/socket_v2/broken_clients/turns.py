@@ -158,7 +158,7 @@ class _WaitsForTheWholeBody(SocketV2Client):
         if body is None:
             super()._on_end(request)
         else:
-            self._inbox.appendleft(((request, END), 0))
+            self._enqueue((request, END), 0, again=True)
             super()._on_body(request, body)
 
 
