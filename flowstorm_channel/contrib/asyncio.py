@@ -77,6 +77,7 @@ class Driver(BaseDriver):
             try:
                 await self._end_works()
             finally:
+                self._stop_timer()
                 await self._let_go()
                 self.over.set()
 
@@ -131,13 +132,17 @@ class Driver(BaseDriver):
 
     def _arm(self) -> None:
         due = self.channel.next_deadline()
-        if due == self._due:
+        # A timer that is too early costs a look now and then; setting it anew costs at every step.
+        if due is None or (self._due is not None and self._due <= due):
             return
+        self._stop_timer()
+        self._due = due
+        self._timer = self._loop.call_later(self.channel.timeout() or 0.0, self._time_up)
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        seconds = self.channel.timeout()
-        self._due = due
-        self._timer = None if seconds is None else self._loop.call_later(seconds, self._time_up)
+        self._timer = self._due = None
 
     def _time_up(self) -> None:
         self._timer = self._due = None

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -179,6 +179,7 @@ class BaseDriver(ABC):
 
     def _wake(self) -> None:
         self._flushed.clear()
+        self._output.set()  # at once: what is to go out needs no look at what is to be told
         self._step_soon()
 
     def _step(self) -> None:
@@ -246,16 +247,16 @@ class BaseDriver(ABC):
 
     # -------------------------------------------------------- the host's functions
 
-    @asynccontextmanager
-    async def _around(self, over: Callable[[], bool]) -> AsyncIterator[None]:
-        """Around a function of the host.
+    async def _for_host(self, work: Awaitable[T], over: Callable[[], bool]) -> T:
+        """Wait for a function of the host.
 
         Args:
+            work: what it has to do.
             over: whether nobody waits for what it does; only then it is cancelled from here.
         """
         try:
             async with self._host.around():
-                yield
+                return await work
         except asyncio.CancelledError as error:
             if over() or self.channel.closed:
                 raise
@@ -291,8 +292,8 @@ class BaseDriver(ABC):
 
     async def _authorise(self, authorise: Authorise, init: InitEvent) -> None:
         try:
-            async with self._around(lambda: False):
-                refusal = await self.within(self.channel.patience, _permission(authorise, init))
+            asked = self.within(self.channel.patience, _permission(authorise, init))
+            refusal = await self._for_host(asked, lambda: False)
         except TimeoutError:
             log.warning("authorisation takes longer than the client waits")
             self._refuse(self._host.apology, 503)
@@ -308,8 +309,7 @@ class BaseDriver(ABC):
 
     async def _answer(self, turn: Turn) -> None:
         try:
-            async with self._around(lambda: turn.over):
-                await self._converse(turn)
+            await self._for_host(self._converse(turn), lambda: turn.over)
             if not turn.over:
                 turn.finish()
         except Exception as error:
@@ -335,7 +335,7 @@ class BaseDriver(ABC):
 
     async def _say(self, turn: Turn, part: Part) -> None:
         turn.say(part)
-        await self._flushed.wait()  # a slow client slows the dialogue down
+        await self._flush()
         config = turn.init.config
         if (
             self._host.voice is None
@@ -346,7 +346,12 @@ class BaseDriver(ABC):
         item = ResponseItem(text=part) if isinstance(part, str) else part
         if item.command is None and not item.audio and (item.text or item.ssml):
             turn.say(await self._host.voice(item, config))
-            await self._flushed.wait()
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """A slow client slows the dialogue down."""
+        await self._pause()  # often enough; to be woken takes as long again
+        await self._flushed.wait()
 
     async def _hear(self, recogniser: Recogniser, sound: Sound) -> None:
         try:
@@ -366,14 +371,19 @@ class BaseDriver(ABC):
 
     async def _recognise(self, recogniser: Recogniser, sound: Sound) -> bool:
         """Have an utterance recognised; whether there may be another one, on a stream that stays open."""
-        complete, before = False, sound.heard
-        around = self._around(lambda: sound.stream.over)
-        async with around, aclosing(_closable(recogniser(sound))) as heard:
+        before = sound.heard
+        complete = await self._for_host(self._listen(recogniser, sound), lambda: sound.stream.over)
+        listened = sound.heard > before  # else it would say the same again, and again
+        return complete and listened and self.channel.LIVE and not sound.ended and not sound.stream.over
+
+    @staticmethod
+    async def _listen(recogniser: Recogniser, sound: Sound) -> bool:
+        complete = False
+        async with aclosing(_closable(recogniser(sound))) as heard:
             sound.stream.ready()
             async for what, complete in heard:
                 sound.stream.recognized(what, final=complete)
-        listened = sound.heard > before  # else it would say the same again, and again
-        return complete and listened and self.channel.LIVE and not sound.ended and not sound.stream.over
+        return complete
 
     # -------------------------------------------------------- sessions that are stored
 
