@@ -139,15 +139,20 @@ class Rules:
         self.deadlines = {each.name: each for each in deadlines}
         self.rank = {each.name: rank for rank, each in enumerate(deadlines)}
         self.restarted_by_receipt = [each.name for each in deadlines if "received" in each.starts]
-        self.plans: Mapping[tuple[State, Audio], Mapping[str, Plan]] = {
-            (state, heard): {
-                trigger: self._plan(state, heard, trigger, after, audio) for trigger, after in row.items()
-            }
-            for state, row in table.items()
-            for heard in audio
-        }
+        self._audio_table = audio
+        self._plans: dict[tuple[State, Audio], Mapping[str, Plan]] = {}
 
-    def _plan(self, state: State, heard: Audio, trigger: str, after: State, audio: AudioTable) -> Plan:
+    def plans(self, state: State, heard: Audio) -> Mapping[str, Plan]:
+        """What every trigger does there; worked out when somebody gets there, since few get everywhere."""
+        found = self._plans.get((state, heard))
+        if found is None:
+            row = self.table[state].items()
+            found = {trigger: self._plan(state, heard, trigger, after) for trigger, after in row}
+            self._plans[state, heard] = found
+        return found
+
+    def _plan(self, state: State, heard: Audio, trigger: str, after: State) -> Plan:
+        audio = self._audio_table
         then = audio[heard].get(trigger, heard)
         if after is State.SLEEPING and state is not State.SLEEPING:
             then = audio[then].get("asleep", then)
@@ -177,7 +182,7 @@ class Entry:
 
     def __init__(self, message: Message, turn: object | None) -> None:
         self.message = message
-        self.cost = len(message) + _OVERHEAD if type(message) is bytes else cost_of(message)
+        self.cost = cost_of(message)
         self.turn = turn
 
 
@@ -210,6 +215,14 @@ class Channel(ABC):
         timeouts: how long is waited for what.
     """
 
+    # In slots an idle channel takes half the memory; what subclasses add and recorders replace has none.
+    __slots__ = (
+        *("__dict__", "__weakref__"),
+        *("_audio", "_clock", "_decoded", "_due", "_end", "_finished", "_flowing", "_handy", "_heard"),
+        *("_in_hand", "_inbox", "_inbox_bytes", "_outbox", "_outbox_bytes", "_plans", "_question", "_rules"),
+        *("_state", "_told", "_woken", "dropped", "limits", "timeouts", "wake"),
+    )
+
     RULES: ClassVar[Rules]
     """The tables of this machine."""
     FIRST: ClassVar[tuple[str, ...]]
@@ -239,7 +252,7 @@ class Channel(ABC):
         self._rules = self.RULES
         self._state = State.CLOSED
         self._audio = Audio.CLOSED
-        self._plans = self._rules.plans[State.CLOSED, Audio.CLOSED]
+        self._plans = self._rules.plans(State.CLOSED, Audio.CLOSED)
         self._finished = False
         self._flowing = False  # whether texts and blocks come over a WebSocket, with no end in sight
         self._in_hand: str | bytes | None = None  # the only message that waits, beside the inbox
@@ -538,8 +551,8 @@ class Channel(ABC):
         if plan.rests:
             return
         if plan.state is not self._state or plan.audio is not self._audio:
-            self._state, self._audio = place = plan.state, plan.audio
-            self._plans = self._rules.plans[place]
+            self._state, self._audio = plan.state, plan.audio
+            self._plans = self._rules.plans(plan.state, plan.audio)
         if self._due:
             for name in plan.stop:
                 self._due.pop(name, None)
@@ -553,7 +566,7 @@ class Channel(ABC):
         """Go on by other tables."""
         if rules is not self._rules:
             self._rules = rules
-            self._plans = rules.plans[self._state, self._audio]
+            self._plans = rules.plans(self._state, self._audio)
 
     def _start(self, trigger: str) -> None:
         """Arm what a trigger starts that changes no state."""
@@ -685,9 +698,6 @@ _OVERHEAD = 64
 
 def cost_of(message: Message) -> int:
     """What keeping a message costs, in bytes: an empty one is not for nothing, and a peer can send many."""
-    if isinstance(message, bytes):
+    if isinstance(message, bytes) or (isinstance(message, str) and message.isascii()):
         return len(message) + _OVERHEAD
-    if not isinstance(message, str):
-        return _OVERHEAD
-    size = len(message) if message.isascii() else len(message.encode(errors="replace"))
-    return size + _OVERHEAD
+    return _OVERHEAD + (len(message.encode(errors="replace")) if isinstance(message, str) else 0)

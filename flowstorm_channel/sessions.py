@@ -2,7 +2,6 @@
 where the HTTP requests of one server find it, and each other.
 """
 
-import hashlib
 import re
 import time
 import uuid
@@ -36,6 +35,8 @@ def adopted(session_id: str) -> str:
     """
     if _NAME.fullmatch(session_id):
         return session_id
+    import hashlib  # here, since loading OpenSSL takes longer than all of this package's channels
+
     return hashlib.sha256(session_id.encode(errors="replace")).hexdigest()
 
 

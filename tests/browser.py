@@ -21,7 +21,7 @@ from flowstorm_channel.contrib.host import Sound
 from flowstorm_channel.contrib.page import Page
 from flowstorm_channel.server import AudioStream
 from flowstorm_channel.values import ResponseItem
-from tests.programs import program
+from tests.programs import chromium
 from tests.test_contrib_websockets import in_a_thread
 
 RATE = 48000
@@ -70,7 +70,7 @@ def browser_with(speech: Path) -> Iterator[Browser]:
         "--autoplay-policy=no-user-gesture-required",
     ]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program("chromium"), args=arguments)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
         yield browser
         browser.close()
 

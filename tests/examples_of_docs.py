@@ -5,16 +5,21 @@ Whatever is not run or read is listed here with the reason, and nowhere else.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from queue import Empty, Queue
+from unittest import mock
 
 import attrs
+
+from flowstorm_channel.cli import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -51,6 +56,9 @@ NOT_TYPED = {
 
 INSTALLED = re.compile(r"^python3 -m venv \S+ && pip install [^&]* && (?=flowstorm-channel )")
 """What comes before a command in the same line, and was done already."""
+
+WITHOUT_SHELL = re.compile(r"flowstorm-channel(?! talk)[\w ./:=@-]+")
+"""Commands of ours in which nothing is for the shell. What reads lines is left to it, too."""
 
 BLOCK = re.compile(
     r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})(?P<language>[^\s`]*)[^\n]*\n"
@@ -181,8 +189,11 @@ class Terminal:
             return self.serve(command.text)
         if self.PLACE in command.text and self.server is None:
             self.serve("flowstorm-channel serve")
+        text = command.text.replace(self.PLACE, self.address)
+        if WITHOUT_SHELL.fullmatch(text):
+            return self.run_here(text.split()[1:])
         done = subprocess.run(
-            ["bash", "-c", command.text.replace(self.PLACE, self.address)],
+            ["bash", "-c", text],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -193,6 +204,26 @@ class Terminal:
         )
         assert done.returncode == 0, f"{command.text}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def run_here(self, arguments: list[str]) -> str:
+        """Run our own command in this process, which starts sooner."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        before = Path.cwd()
+        os.chdir(self.folder)
+        try:
+            with (
+                open(os.devnull) as nothing,
+                mock.patch.object(sys, "stdin", nothing),
+                mock.patch.dict(os.environ, {**self.environment, "COLUMNS": "80"}),
+                redirect_stdout(out),
+                redirect_stderr(err),
+            ):
+                code = main(arguments)
+        finally:
+            os.chdir(before)
+        printed, complained = (each.buffer.getvalue().decode() for each in (out, err))  # type: ignore[attr-defined]
+        assert code == 0, f"{arguments}\n{printed}{complained}"
+        return printed
 
     def serve(self, text: str) -> str:
         """Begin a server on a port that the system chooses, and give the line that says where it listens."""

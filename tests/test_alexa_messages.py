@@ -56,6 +56,7 @@ from flowstorm_channel.values import (
     TtsConfig,
     Word,
 )
+from tests.depth import examples
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 CODEC = JsonCodec()
@@ -247,7 +248,7 @@ def part(tree, *names):
 
 
 @given(ENVELOPE)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_a_request_of_amazons_library_says_the_same_here(theirs):
     ours = of_amazon(theirs)
     assert ours.kind == theirs.request.object_type
@@ -271,7 +272,7 @@ def test_a_request_of_amazons_library_says_the_same_here(theirs):
 
 
 @given(CONTEXT)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_a_device_of_amazons_library_is_the_same_here(theirs):
     ours = read({"context": AMAZON.serialize(theirs), "request": {}})
     supported = part(theirs, "system", "device", "supported_interfaces")
@@ -300,7 +301,7 @@ def test_a_device_of_amazons_library_is_the_same_here(theirs):
 
 
 @given(INTENT)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_an_intent_of_amazons_library_is_the_same_here(theirs):
     ours = read({"request": {"type": "IntentRequest", "intent": AMAZON.serialize(theirs)}})
     assert ours.intent == theirs.name
@@ -588,7 +589,7 @@ BODY = st.builds(
 
 
 @given(st.builds(AlexaResponse, session_attributes=json_maps(), response=BODY))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_a_response_goes_through_amazons_library_unchanged(ours):
     tree = ours.to_json()
     assert json.loads(text_of(tree)) == tree
@@ -1014,7 +1015,7 @@ ITEMS = st.builds(
     st.none() | st.sampled_from(["", "Well?"]),
     st.sampled_from(["", "Title"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_every_response_makes_an_answer_that_alexa_takes(items, device, ended, reprompt, title):
     kw = {"reprompt": reprompt, "title": title, "base_url": "https://base"}
     found, unsent = heard(*items, peer=a_peer(device), session_ended=ended, kw=kw, attributes={"a": [1]})

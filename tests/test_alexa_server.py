@@ -86,6 +86,7 @@ from flowstorm_channel.values import (
 from flowstorm_channel.webhook import WebhookServer
 from flowstorm_channel.wire import END, Close, Message, RequestHead, ResponseHead
 from tests import exchanges
+from tests.depth import examples
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
 SKILL = "amzn1.ask.skill.test"
@@ -977,13 +978,13 @@ def tried(server: Server, *pieces: Message) -> list[str]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(json_values())
 def test_any_json(tree: object) -> None:
     assert tried(Server(), HEAD, json.dumps(tree).encode(), END)[0].startswith("Fault")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes(body: bytes) -> None:
     assert tried(Server(), HEAD, body, END)[0].startswith("Fault")
@@ -1026,7 +1027,7 @@ def mutated(kind: object, changes: Iterable[tuple[str, object]]) -> dict[str, An
     return tree
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.sampled_from(KINDS), CHANGES, st.booleans())
 def test_any_change_of_a_good_request(kind: object, changes: list[tuple[str, object]], travels: bool) -> None:
     body = json.dumps(mutated(kind, changes)).encode()
@@ -1034,7 +1035,7 @@ def test_any_change_of_a_good_request(kind: object, changes: list[tuple[str, obj
     assert told[-1] == "Closed 1000"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.sampled_from(KINDS), CHANGES)
 def test_no_change_of_a_signed_request_gets_in(kind: object, changes: list[tuple[str, object]]) -> None:
     server = Server(signer=amazon())
@@ -1198,7 +1199,7 @@ def test_a_body_is_not_read_before_the_certificates_are_here() -> None:
     assert not asked.machine.full
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.binary(max_size=80), st.booleans())
 def test_anything_may_be_fetched(data: bytes, armoured: bool) -> None:
     server = signed()
@@ -2501,7 +2502,7 @@ def test_a_session_that_was_tampered_with_on_its_way(value: str) -> None:
     assert packed(server).turns == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(json_values() | st.binary(max_size=60).map(lambda data: b64encode(data).decode()))
 def test_anything_may_have_travelled(value: object) -> None:
     server = travelling()
@@ -3717,7 +3718,7 @@ ACTS = (
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     kept=st.sampled_from(["memory", "memory", "stored", "travelling"]),
     queue=st.sampled_from([False, False, True]),

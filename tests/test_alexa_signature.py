@@ -36,6 +36,7 @@ from flowstorm_channel.errors import SignatureError
 from flowstorm_channel.testing import ManualClock
 from flowstorm_channel.testing.signing import AlexaSigner
 from flowstorm_channel.wire import RequestHead
+from tests.depth import examples
 
 URL = "https://s3.amazonaws.com/echo.api/echo-api-cert.pem"
 BODY = '{"version":"1.0","request":{"locale":"cs-CZ","text":"žlutý kůň"}}'.encode()
@@ -489,7 +490,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.sampled_from(["", "https://s3.amazonaws.com", "https://s3.amazonaws.com/echo.api/"]),
     st.lists(PIECES, max_size=7).map("".join) | st.text(max_size=20),
@@ -723,7 +724,7 @@ def test_any_bytes_for_certificates_are_refused(pem: bytes) -> None:
         CERTIFICATES.add(URL, pem, NOW)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.data())
 def test_damaged_certificates_are_refused_by_nothing_else(data: st.DataObject) -> None:
     which = data.draw(st.integers(0, 1))

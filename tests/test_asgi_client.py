@@ -36,9 +36,6 @@ MSGPACK = "Content-Type: application/msgpack"
 SOON = 5.0
 
 
-pytestmark = pytest.mark.xdist_group("one server")  # they share what takes long to start
-
-
 @pytest.fixture(autouse=True)
 def complaints():
     """What the server and the loop log as errors; a test takes out what it expects."""

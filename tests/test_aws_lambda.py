@@ -18,6 +18,7 @@ from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.events import FaultEvent, InputEvent, TurnInterruptedEvent
 from flowstorm_channel.testing.alexa import AlexaPeer
 from flowstorm_channel.testing.strategies import json_values
+from tests.depth import examples
 
 SKILL = "amzn1.ask.skill.test"
 
@@ -317,7 +318,7 @@ def _close():
     HANDLER._loop.close()
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=examples(100), deadline=None, database=None)
 @given(event=json_values(), place=st.sampled_from(["session", "context", "request", "version", None]))
 @pytest.mark.usefixtures("_close")
 def test_any_event_is_answered_or_refused(event, place):

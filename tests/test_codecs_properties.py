@@ -27,6 +27,7 @@ from flowstorm_channel.testing.strategies import (
     values,
 )
 from flowstorm_channel.values import ClientConfig, Response
+from tests.depth import examples
 
 JSON, MSGPACK = JsonCodec(), MsgpackCodec()
 SMALL = Limits(
@@ -53,7 +54,7 @@ def verdict(call, *arguments):
 
 
 @given(events())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_every_event_survives_both_codecs(event):
     assert JSON.decode(JSON.encode(event)) == event
     assert MSGPACK.decode(MSGPACK.encode(event)) == event
@@ -62,7 +63,7 @@ def test_every_event_survives_both_codecs(event):
 
 
 @given(events(binary=True))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_msgpack_keeps_bytes_in_maps(event):
     assert MSGPACK.decode(MSGPACK.encode(event)) == event
 
@@ -73,7 +74,7 @@ def test_an_unknown_event_is_the_same_json_value_in_both_codecs(event):
 
 
 @given(st.data(), st.lists(events(), max_size=3), st.sampled_from([JSON, MSGPACK]))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_a_stream_yields_the_same_events_at_any_cuts(data, sent, codec):
     encoder, decoder = StreamEncoder(codec), StreamDecoder(codec)
     received = []
@@ -156,7 +157,7 @@ MSGPACK_LIKE = st.one_of(
 
 
 @given(st.data())
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_the_outcome_of_a_stream_does_not_depend_on_its_cuts(data):
     codec_class, bodies = data.draw(
         st.sampled_from([(JsonCodec, JSON_LIKE), (MsgpackCodec, MSGPACK_LIKE)]), label="codec"
@@ -180,7 +181,7 @@ def test_anything_is_an_event_or_a_remote_protocol_error_in_msgpack(message):
 
 
 @given(hostile_objects())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 def test_the_fast_path_and_the_slow_one_agree(tree):
     for codec in (JSON, MSGPACK):
         try:
@@ -196,7 +197,7 @@ def test_the_fast_path_and_the_slow_one_agree(tree):
 
 
 @given(hostile_objects())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 def test_a_mutated_message_is_an_event_or_a_remote_protocol_error(tree):
     in_json = verdict(JSON.decode, json.dumps(tree))
     in_stream = events_before(JSON, [json.dumps(tree).encode()])
@@ -208,7 +209,7 @@ def test_a_mutated_message_is_an_event_or_a_remote_protocol_error(tree):
 
 
 @given(json_maps(), texts)
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_limits_of_a_message_do_not_depend_on_the_path(tree, kind):
     tree["type"] = kind
     text = json.dumps(tree, ensure_ascii=False)
@@ -239,7 +240,7 @@ def test_every_default_is_the_one_of_the_declaration(cls):
 
 
 @given(values(Response))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_a_value_survives_both_codecs(value):
     assert JSON.decode_value(Response, JSON.encode_value(value)) == value
     assert MSGPACK.decode_value(Response, MSGPACK.encode_value(value)) == value

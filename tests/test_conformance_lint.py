@@ -23,6 +23,7 @@ from flowstorm_channel.socket_v1 import SocketV1Client, SocketV1Server
 from flowstorm_channel.testing import ManualClock
 from flowstorm_channel.trace import Head, Record
 from flowstorm_channel.wire import END, Close, RequestHead, ResponseHead
+from tests.depth import examples
 from tests.linted import (
     BOTH,
     ERROR,
@@ -808,7 +809,7 @@ messages = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.sampled_from(BOTH), said(messages))
 def test_whatever_the_ends_say_it_can_be_linted(end: str, steps: list[Step]) -> None:
     see_that_it_can_be_linted(v1.V1Linter(end), [*BEGIN, *steps], v1)

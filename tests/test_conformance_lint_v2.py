@@ -16,6 +16,7 @@ from flowstorm_channel.conformance import frames
 from flowstorm_channel.conformance.frames import OPEN, Frame
 from flowstorm_channel.conformance.socket_v2 import lint as v2
 from flowstorm_channel.wire import END, Close, RequestHead, ResponseHead
+from tests.depth import examples
 from tests.linted import (
     BOTH,
     ERROR,
@@ -656,7 +657,7 @@ def test_a_client_that_was_restarted_has_another_jar() -> None:
     assert [rule for _, rule, _ in found_by(exact(v2.V2Linter("server")), records)] == [BACK]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.sampled_from(sorted(V2_FAULTS)), st.integers(1, 9))
 def test_how_a_body_was_cut_does_not_matter(name: str, size: int) -> None:
     records, wrong = told(V2_FAULTS[name])
@@ -697,7 +698,7 @@ bodies = events.map(line) | events.map(rows) | st.binary(max_size=9) | st.just(b
 messages = bodies | st.text(max_size=5) | st.sampled_from([*HEADS, END, Close(1000), Close(1006)])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.sampled_from(BOTH), said(messages))
 def test_whatever_the_ends_say_it_can_be_linted(end: str, steps: list[Step]) -> None:
     see_that_it_can_be_linted(v2.V2Linter(end), [("C0", asks()), *steps], v2)

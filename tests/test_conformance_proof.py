@@ -1,7 +1,8 @@
 """The kit's proof of itself: the reference passes, every broken peer is found, every check finds one.
 
 What finds what is in ``docs/proof.json``, written by ``python docs/generate.py --proof``. The short test
-confirms all of it; the long one runs every check on every broken peer, to see that nothing is missing there.
+confirms as much of it as shows every broken peer found, and every check finding one; the long one runs every
+check on every broken peer, to see that all of it is true and nothing is missing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,19 @@ FILE = Path(__file__).parent.parent / "docs/proof.json"
 
 def recorded(suite: str) -> list[Kill]:
     return [Kill(*each) for each in json.loads(FILE.read_text(encoding="utf-8"))[suite]]
+
+
+def enough(kills: list[Kill]) -> list[Kill]:
+    """Some of them, with every peer and every check among them."""
+    found: list[Kill] = []
+    peers: set[str] = set()
+    checks: set[str] = set()
+    for kill in kills:
+        if kill.peer not in peers or kill.check not in checks:
+            found.append(kill)
+            peers.add(kill.peer)
+            checks.add(kill.check)
+    return found
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -52,7 +66,7 @@ def test_every_broken_peer_is_found_and_every_check_finds_one(suite: str) -> Non
     kills = recorded(suite)
     assert {kill.peer for kill in kills} == set(one.broken)
     assert {kill.check for kill in kills} == {*one.checks, *one.rules}
-    assert [kill for kill in kills if not proof.confirm(one, kill)] == []
+    assert [kill for kill in enough(kills) if not proof.confirm(one, kill)] == []
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,17 @@ from flowstorm_channel.conformance.machines import (
     with_walk,
 )
 from flowstorm_channel.testing import ManualClock
+from tests.depth import examples
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.xdist_group("conformance")
 SUITE = SUITES["socket-v1/server"]
+
+
+@pytest.fixture(autouse=True)
+def without_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs inside these tests load no plugin of what else is installed: each would import them anew."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
 
 MODULE = """
 from flowstorm_channel.conformance import SUITES, Profile, proof
@@ -44,7 +51,7 @@ def outcomes(
     pytester: pytest.Pytester, *, broken: str = "", strict: bool = False, known: tuple[str, ...] = ()
 ) -> tuple[dict[str, int], str]:
     pytester.makepyfile(MODULE.format(broken=broken, strict=strict, known=known, rows=()))
-    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-W", "default")
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-q", "-W", "default")
     return done.parseoutcomes(), done.stdout.str()
 
 
@@ -97,7 +104,7 @@ def test_a_class_without_a_driver_says_so(pytester: pytest.Pytester) -> None:
             channel = "socket-v1"
         """
     )
-    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist", "-q", "-x")
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-q", "-x")
     done.stdout.fnmatch_lines(["*make_driver() has to be there*"])
 
 
@@ -117,7 +124,7 @@ def test_no_walk_with_the_reference_goes_wrong(suite: str) -> None:
         def make_driver(self, clock: ManualClock) -> Driver:
             return make(clock)
 
-    run_state_machine_as_test(Reference, settings=settings(max_examples=40, deadline=None))
+    run_state_machine_as_test(Reference, settings=settings(max_examples=examples(40), deadline=None))
 
 
 def test_a_machine_without_a_driver_says_so() -> None:

@@ -15,8 +15,6 @@ import pytest
 from flowstorm_channel.cli import main
 from flowstorm_channel.conformance import Token
 
-pytestmark = pytest.mark.xdist_group("conformance over sockets")
-
 COMMAND = (sys.executable, "-m", "flowstorm_channel")
 
 
@@ -45,7 +43,13 @@ URLS = {
     "google": "http://{}/google",
     "twilio": "ws://{}/call",
 }
-FEW = ("--only", "FSC-*-SESS-00*")
+PROMPT = {
+    "socket-v1": [f"FSC-V1-SESS-00{each}" for each in range(3, 9)],
+    "socket-v2": [f"FSC-V2-SESS-00{each}" for each in (3, 4, 5, 6, 7, 9)],
+    "alexa": ["FSC-ALEXA-SESS-00*"],
+    "google": [f"FSC-GOOGLE-SESS-00{each}" for each in range(1, 5)],
+}
+"""What is said of sessions, without the requirements of which a check speaks for seconds."""
 
 
 def judge(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> list[dict[str, Any]]:
@@ -60,11 +64,11 @@ def passed(rows: list[dict[str, Any]]) -> int:
     return sum(row["verdict"] == "PASS" for row in rows)
 
 
-@pytest.mark.parametrize("channel", ["socket-v1", "socket-v2", "alexa", "google"])
+@pytest.mark.parametrize("channel", PROMPT)
 def test_serve_has_sessions_as_it_should(
     serve: str, channel: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    rows = judge(capsys, tmp_path, "server", URLS[channel].format(serve), *FEW)
+    rows = judge(capsys, tmp_path, "server", URLS[channel].format(serve), "--only", *PROMPT[channel])
     assert passed(rows) > len(rows) / 2
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowstorm_channel import ResponseItem
+from tests.depth import examples
 from tests.equivalence import PARTIES, Line, Party, Trace
 
 IMAGE = "https://example.com/picture.png"
@@ -74,7 +75,7 @@ def scripts(draw: st.DrawFn) -> tuple[Line, ...]:
     return (begin, *draw(st.lists(LINES, max_size=5)), end)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(script=scripts())
 def test_any_conversation(script: tuple[Line, ...]) -> None:
     for party in PARTIES:

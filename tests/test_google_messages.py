@@ -30,6 +30,7 @@ from flowstorm_channel.values import (
     ResponseItem,
     TtsConfig,
 )
+from tests.depth import examples
 
 JSON = JsonCodec()
 VERSIONS = "2", "3"
@@ -1120,7 +1121,7 @@ def test_requests_are_written_as_they_were_read(version):
     assert JSON.decode_value(type(request), JSON.encode_value(request)) == request
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(values(V2Request) | values(V3Request))
 def test_every_request_is_read_as_it_was_written(request):
     written = JSON.decode_tree(JSON.encode_value(request))
@@ -1136,7 +1137,7 @@ TRANSPLANTS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(VERSIONS), st.dictionaries(TRANSPLANTS, json_values(), max_size=3), st.data())
 def test_junk_raises_nothing_but_protocol_errors(version, changes, data):
     tree = {**TREES[version](), **changes}
@@ -1204,7 +1205,7 @@ ITEMS = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     st.sampled_from(VERSIONS),
     st.lists(ITEMS, max_size=6),

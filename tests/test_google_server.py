@@ -64,6 +64,7 @@ from flowstorm_channel.values import (
 )
 from flowstorm_channel.wire import END, Close, Message, RequestHead, ResponseHead
 from tests import exchanges
+from tests.depth import examples
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
 PROJECT = "test-project"
@@ -1657,7 +1658,7 @@ def test_old_keys_serve_while_there_are_no_new_ones(version: Version) -> None:
     assert asked.told() == ["KeysNeed", "Init", "Input #intro"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.binary(max_size=80) | json_values().map(lambda tree: json.dumps(tree).encode()))
 def test_anything_may_be_fetched(document: bytes) -> None:
     server = Server(signer=google())
@@ -1850,7 +1851,7 @@ def test_a_time_without_a_zone_is_a_mistake_of_the_host() -> None:
         server.open(now=lambda: NOON.replace(tzinfo=None))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.sampled_from([V2, V3]),
     st.text(max_size=40) | st.lists(st.text(max_size=9), min_size=3, max_size=3).map(".".join),
@@ -1868,7 +1869,7 @@ def test_any_text_for_a_token(version: Version, text: str) -> None:
     server.finish()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from([V2, V3]), st.data())
 def test_one_letter_of_a_token_decides(version: Version, data: st.DataObject) -> None:
     good = good_token()
@@ -2377,13 +2378,13 @@ def tried(server: Server, tree: object, *headers: tuple[str, str]) -> Asked:
     return asked
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(json_values())
 def test_any_json(tree: object) -> None:
     assert tried(Server(), tree).told()[0].startswith("Fault")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes(body: bytes) -> None:
     assert tried(Server(), body).told()[0].startswith("Fault")
@@ -2438,14 +2439,14 @@ def mutated(version: str, changes: Iterable[tuple[Path, object]]) -> Any:
     return tree
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.sampled_from([V2, V3]), CHANGES, st.sampled_from([None, "Hello?"]))
 def test_any_change_of_a_good_request(version: str, changes: Any, reprompt: str | None) -> None:
     asked = tried(Server(reprompt=reprompt), mutated(version, changes))
     assert asked.told()[-1] == "Closed 1000"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from([V2, V3]), CHANGES, st.sampled_from(sorted(TOKENS)))
 def test_no_change_of_a_request_gets_in_unverified(version: str, changes: Any, how: str) -> None:
     server = signed()
@@ -2456,7 +2457,7 @@ def test_no_change_of_a_request_gets_in_unverified(version: str, changes: Any, h
     assert asked.status == 403
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from([V2, V3]), CHANGES)
 def test_any_change_of_a_signed_request(version: str, changes: Any) -> None:
     header = AUTHORIZATION if version == V2 else SIGNATURE

@@ -33,6 +33,7 @@ from flowstorm_channel.testing import ManualClock
 from flowstorm_channel.testing.signing import GoogleSigner
 from flowstorm_channel.testing.strategies import json_values
 from flowstorm_channel.wire import RequestHead
+from tests.depth import examples
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
 SECONDS = int(NOW.timestamp())
@@ -551,7 +552,7 @@ HEADERS = st.fixed_dictionaries(
 
 
 @pytest.mark.usefixtures("google_clock")
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     CLAIMED,
     HEADERS,
@@ -611,7 +612,7 @@ def test_google_auth_believes_by_a_key_set_too(aud: Any) -> None:
 ALPHABET = "ABCabc019-_.=+/ \n"
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(st.text(max_size=20) | st.text(ALPHABET, max_size=40))
 def test_any_text_for_a_token_is_refused(text: str) -> None:
     made = GoogleKeys(clock=ManualClock())
@@ -620,7 +621,7 @@ def test_any_text_for_a_token_is_refused(text: str) -> None:
     assert made.need(text) is None
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(json_values(), json_values() | st.fixed_dictionaries({"aud": json_values(), "iat": json_values()}))
 def test_any_json_in_a_token_is_refused(header: Any, claims: Any) -> None:
     claimed = {**CLAIMS, **claims} if isinstance(claims, dict) else claims
@@ -641,7 +642,7 @@ def test_one_character_decides(at: int, character: str) -> None:
     assert believes(changed, [PROJECT]) == (changed == text)
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(
     st.binary(max_size=40)
     | json_values().map(lambda tree: json.dumps(tree).encode())
@@ -655,7 +656,7 @@ def test_any_document_of_keys_is_refused(document: bytes) -> None:
         keys(document)
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(st.data())
 def test_damaged_certificates_are_refused_by_nothing_else(data: st.DataObject) -> None:
     der = bytearray(x509.load_pem_x509_certificate(CERTIFICATES[KID].encode()).public_bytes(Encoding.DER))

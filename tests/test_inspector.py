@@ -16,9 +16,7 @@ from flowstorm_channel.trace import Act, Cut, Head, Lost, Opened, Record, Record
 from flowstorm_channel.trace.drawing import Note, picture_of, to_html
 from flowstorm_channel.wire import RequestHead, ResponseHead
 from tests.pictured import HOSTILE, conversation, many
-from tests.programs import program
-
-pytestmark = pytest.mark.xdist_group("chromium")
+from tests.programs import chromium
 
 WIDE, PHONE = (1280, 800), (360, 740)
 BOUND = 5.0
@@ -27,7 +25,7 @@ BOUND = 5.0
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = program("chromium")
+    path = chromium()
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield started

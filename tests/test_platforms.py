@@ -39,6 +39,7 @@ from flowstorm_channel.testing.signing import AlexaSigner, GoogleSigner
 from flowstorm_channel.testing.strategies import json_values
 from tests.complaints import errors_of
 from tests.curl import curl
+from tests.depth import examples
 from tests.serving import run, serving
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -1128,7 +1129,7 @@ def bodies(draw, platform):
 
 
 @pytest.mark.parametrize("platform", ["alexa", "google"])
-@settings(max_examples=70, deadline=None, database=None)
+@settings(max_examples=examples(70), deadline=None, database=None)
 @given(data=st.data())
 def test_no_body_is_a_failure_of_ours(house, platform, data):
     body = data.draw(bodies(platform))
@@ -1152,7 +1153,7 @@ HEADERS = st.dictionaries(
 
 @each_platform
 @pytest.mark.usefixtures("house")
-@settings(max_examples=50, deadline=None, database=None)
+@settings(max_examples=examples(50), deadline=None, database=None)
 @given(headers=HEADERS)
 def test_no_header_is_a_failure_of_ours(platform, headers):
     app = verified(platform, source=Source(None))
@@ -1179,7 +1180,7 @@ FORM = st.dictionaries(
 )
 
 
-@settings(max_examples=70, deadline=None, database=None)
+@settings(max_examples=examples(70), deadline=None, database=None)
 @given(form=FORM, query=FORM, junk=st.binary(max_size=30), form_comes=st.booleans(), post=st.booleans())
 def test_no_webhook_of_a_call_is_a_failure_of_ours(house, form, query, junk, form_comes, post):
     body = httpx.QueryParams(surrogates_replaced(form)).__str__().encode() if form_comes else junk

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -89,13 +90,16 @@ CORE_ROOMS = [each for each in ROOMS if each not in OUTSIDE]
 CORE = [module for module in SOURCES if room(module) not in OUTSIDE]
 
 
-def tree(module: str) -> ast.Module:
-    return ast.parse(SOURCES[module].read_text(encoding="utf-8"))
+@cache
+def nodes(module: str) -> list[ast.AST]:
+    """All that matters here in the source of a module: imports and calls."""
+    tree = ast.parse(SOURCES[module].read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom, ast.Call))]
 
 
 def imported(module: str) -> Iterator[str]:
     """The modules that a module names, those for type checkers included."""
-    for node in ast.walk(tree(module)):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -150,7 +154,7 @@ def test_the_core_depends_on_three_packages(here: str) -> None:
 @pytest.mark.parametrize("here", CORE_ROOMS)
 def test_the_core_opens_prints_and_sleeps_nowhere(here: str) -> None:
     for module in modules_of(here):
-        called = [node.func for node in ast.walk(tree(module)) if isinstance(node, ast.Call)]
+        called = [node.func for node in nodes(module) if isinstance(node, ast.Call)]
         names = [node.id for node in called if isinstance(node, ast.Name)]
         attributes = [node.attr for node in called if isinstance(node, ast.Attribute)]
         assert CALLS.isdisjoint(names), module

@@ -264,7 +264,7 @@ def test_a_recording_becomes_a_test_by_command(
     test = tmp_path / "test_call.py"
     assert main(["replay", str(recorded), "--test", str(test)]) == 0
     assert "test_call.jsonl" in capsys.readouterr().out
-    environment = {**os.environ, "PYTEST_ADDOPTS": ""}
+    environment = {**os.environ, "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, str(test)]
     for text, code in (("", 0), ('"status": 999', 1)):
         if text:

@@ -21,6 +21,7 @@ from flowstorm_channel.limits import Limits
 from flowstorm_channel.schema import Value, members
 from flowstorm_channel.schemas import class_schema, event_schema
 from flowstorm_channel.testing import strategies
+from tests.depth import examples
 from tests.schemas_instances import instances
 
 CODEC = JsonCodec()
@@ -145,7 +146,7 @@ def test_what_is_accepted_is_within_the_limits() -> None:
 
 
 @given(strategies.events())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_what_encoders_write_is_valid(event: Any) -> None:
     tree = json.loads(CODEC.encode(event))
     assert is_sent(tree)
@@ -153,14 +154,14 @@ def test_what_encoders_write_is_valid(event: Any) -> None:
 
 
 @given(strategies.events().filter(lambda event: not isinstance(event, BinaryEvent)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_what_is_written_as_msgpack_is_valid(event: Any) -> None:
     assert is_sent(msgpack.unpackb(MsgpackCodec().encode(event)))
 
 
 @pytest.mark.parametrize("name", EVENTS)
 @given(st.data())
-@settings(max_examples=10, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=UNHURRIED)
 def test_what_is_valid_as_sent_decodes_and_is_written_the_same(name: str, data: st.DataObject) -> None:
     tree = data.draw(valid(name, accepted=False))
     assert is_accepted(tree)
@@ -176,7 +177,7 @@ def test_what_is_valid_as_sent_decodes_and_is_written_the_same(name: str, data: 
 
 @EVERY_EVENT
 @given(st.data())
-@settings(max_examples=20, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=UNHURRIED)
 def test_what_is_valid_as_accepted_decodes(name: str, data: st.DataObject) -> None:
     tree = data.draw(valid(name, accepted=True))
     event = CODEC.decode(json.dumps(tree))
@@ -184,7 +185,9 @@ def test_what_is_valid_as_accepted_decodes(name: str, data: st.DataObject) -> No
     assert is_sent(json.loads(CODEC.encode(event)))
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(5000, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "count", [examples(60), pytest.param(5000, marks=pytest.mark.long)], ids=["few", "many"]
+)
 def test_codecs_and_schema_refuse_the_same(count: int) -> None:
     @given(strategies.hostile_objects())
     @settings(max_examples=count, deadline=None, suppress_health_check=UNHURRIED)

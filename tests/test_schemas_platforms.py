@@ -28,6 +28,7 @@ from flowstorm_channel.twilio import TwilioServer
 from flowstorm_channel.twilio.frames import ClearFrame, MarkFrame, MediaFrame
 from flowstorm_channel.values import Location
 from flowstorm_channel.wire import Message
+from tests.depth import examples
 
 
 @cache
@@ -100,7 +101,7 @@ ANSWERS = {"alexa": (AlexaResponse,), "google": (V2Response, V3Response)}
     ids=lambda value: getattr(value, "__name__", value),
 )
 @given(st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_answers_to_platforms_are_valid(channel: str, cls: Any, data: st.DataObject) -> None:
     tree = json.loads(json.dumps(data.draw(strategies.values(cls)).to_json()))
     assert of_platform(channel, "answer")(tree)
@@ -112,7 +113,7 @@ def test_answers_to_platforms_are_valid(channel: str, cls: Any, data: st.DataObj
     ids=lambda value: getattr(value, "__name__", value),
 )
 @given(st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_all_that_a_request_can_be_is_valid(channel: str, cls: Any, data: st.DataObject) -> None:
     request = data.draw(strategies.values(cls))
     tree = json.loads(JsonCodec().encode_value(request))
@@ -187,7 +188,7 @@ def answer(server: TwilioServer, event: Any) -> None:
 
 @pytest.mark.parametrize("cls", [MediaFrame, MarkFrame, ClearFrame], ids=lambda cls: cls.__name__)
 @given(st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_frames_that_a_server_writes_are_valid(cls: Any, data: st.DataObject) -> None:
     document = asyncapi_document("twilio")
     key = f"server{cls.__name__.removesuffix('Frame')}"

@@ -14,6 +14,7 @@ from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemotePr
 from flowstorm_channel.sessions import LIMITS, VERSION, Session, adopted, uuid4_text, well_formed
 from flowstorm_channel.testing.strategies import json_maps, texts, values
 from flowstorm_channel.values import ExpectedPhrase, SttMode
+from tests.depth import examples
 
 FULL: dict[str, Any] = {
     "session_id": "a",
@@ -53,7 +54,7 @@ def test_everything_survives() -> None:
     assert after.snapshot() == before.snapshot()
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     session_id=st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
     key=texts,

@@ -66,6 +66,7 @@ from flowstorm_channel.values import (
 from flowstorm_channel.wire import END, Close, RequestHead, ResponseHead
 from tests import exchanges
 from tests.conversation import Frame, said
+from tests.depth import examples
 from tests.exchanges import (
     AUDIO_TYPES,
     BLOCK,
@@ -895,7 +896,7 @@ def test_too_much_in_one_piece_is_audio_up_to_the_limit() -> None:
         assert put.status == 413
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(st.sampled_from([HELLO, LOG, NEW, BLOCK, INPUT_CLOSE, {"type": "Vote", "vote": 1}]), max_size=5),
     st.booleans(),
@@ -3766,7 +3767,7 @@ ACTS = (
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     stored=st.booleans(),
     queue=st.sampled_from([False, False, True]),

@@ -85,9 +85,6 @@ class Farm:
             await store.close()
 
 
-pytestmark = pytest.mark.xdist_group("stores")  # they share what takes long to start
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[RedisServer]:
     with redis_server() as running:

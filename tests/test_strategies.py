@@ -25,13 +25,14 @@ from flowstorm_channel.sessions import well_formed
 from flowstorm_channel.testing import ManualClock, strategies
 from flowstorm_channel.testing.strategies import Said
 from flowstorm_channel.wire import RequestHead, ResponseHead
+from tests.depth import examples
 
 CODEC = JsonCodec()
 
 
 @pytest.mark.parametrize("codec", [JsonCodec(), MsgpackCodec()], ids=["json", "msgpack"])
 @given(st.data())
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_a_frame_is_an_event(codec: JsonCodec | MsgpackCodec, data: st.DataObject) -> None:
     frame = data.draw(strategies.frames(codec))
     assert isinstance(codec.decode(frame), Event)
@@ -48,7 +49,7 @@ def test_a_session_id_is_malformed(session_id: str) -> None:
 
 
 @given(strategies.audio(milliseconds=20, rate=8000))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_audio_is_whole_samples_of_a_bounded_time(block: bytes) -> None:
     assert len(block) % 2 == 0
     assert 2 <= len(block) <= 2 * 160
@@ -94,7 +95,7 @@ def client_end(session: list[Said]) -> list[Event]:
 
 
 @given(strategies.sessions())
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_a_session_is_legal_at_both_ends(session: list[Said]) -> None:
     assert server_end(session) == []
     assert client_end(session) == []

@@ -43,6 +43,7 @@ from flowstorm_channel.trace.drawing import (
 from flowstorm_channel.trace.drawing.levels import Sound, level_of
 from flowstorm_channel.trace.drawing.texts import clean, cut, seconds, size, width_of
 from flowstorm_channel.wire import END, Close, Message, RequestHead, ResponseHead
+from tests.depth import examples
 from tests.pictured import HOSTILE, conversation, recordings, texts, tone
 
 OPENING: tuple[tuple[str, Message], ...] = (
@@ -739,7 +740,7 @@ def test_no_more_lanes_are_drawn_than_there_is_room_for() -> None:
     assert max(drawn) < 820
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(recordings)
 def test_whatever_is_recorded_the_svg_is_well_formed_and_has_text_only(kept: Recording) -> None:
     found = parsed(picture_of(kept))
@@ -823,7 +824,7 @@ def test_audio_beyond_the_bound_is_drawn_and_not_kept() -> None:
     assert [bool(row["band"]["data"]) for row in rows if "band" in row] == [True, False]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     recordings,
     st.dictionaries(

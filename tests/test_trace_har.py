@@ -25,6 +25,7 @@ from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.trace import Head, Opened, Record, Recording, of_har, to_har
 from flowstorm_channel.trace.drawing import picture_of, to_lines
 from flowstorm_channel.wire import END, Close, Message, RequestHead, ResponseHead
+from tests.depth import examples
 from tests.pictured import conversation
 from tests.recorded import V2Walk
 from tests.test_trace_records import records, texts
@@ -692,7 +693,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     st.sampled_from([archive(foreign()), archive(socket(("send", 1.0, 1, "x"))), written(recording(*put()))]),
     st.randoms(use_true_random=False),

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from flowstorm_channel.errors import LocalProtocolError
 from flowstorm_channel.twilio import audio
 from flowstorm_channel.twilio.audio import SAMPLE_RATE, SILENCE, mulaw_of, pcm_of, spoken
+from tests.depth import examples
 
-UNHURRIED = settings(max_examples=60, deadline=None)
+UNHURRIED = settings(max_examples=examples(60), deadline=None)
 
 # ------------------------------------------------------------ G.711
 

@@ -35,8 +35,9 @@ from flowstorm_channel.twilio.twiml import (
 )
 from flowstorm_channel.twilio.webhook import CallWebhook, answer_call
 from flowstorm_channel.wire import RequestHead, ResponseHead
+from tests.depth import examples
 
-UNHURRIED = settings(max_examples=60, deadline=None)
+UNHURRIED = settings(max_examples=examples(60), deadline=None)
 ACCOUNT, CALL, APPLICATION = (kind + "0123456789abcdef" * 2 for kind in ("AC", "CA", "AP"))
 TOKEN = "s3cret-t0ken"
 STREAM = "wss://voice.example.com/call"

@@ -72,6 +72,7 @@ from flowstorm_channel.values import (
 from flowstorm_channel.wire import Close, Message, RequestHead, ResponseHead
 from tests import conversation
 from tests.conversation import Frame, Host, refused
+from tests.depth import examples
 
 CLOSED, OPENED = State.CLOSED, State.OPEN
 SLEEPING, LISTENING = State.SLEEPING, State.LISTENING
@@ -1603,7 +1604,9 @@ def test_every_row_is_tried_above(state: State) -> None:
 def test_the_machine_obeys_the_tables() -> None:
     rules = TwilioServer.RULES
     assert rules.table is TWILIO
-    assert rules.plans == Rules(TWILIO, TWILIO_AUDIO, TWILIO_DEADLINES).plans
+    anew = Rules(TWILIO, TWILIO_AUDIO, TWILIO_DEADLINES)
+    for state, heard in itertools.product(TWILIO, TWILIO_AUDIO):
+        assert rules.plans(state, heard) == anew.plans(state, heard)
     assert list(rules.deadlines) == ["init", "idle", "sleep", "playback", "end_of_utterance", "silence"]
 
 
@@ -1655,7 +1658,7 @@ _junk = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_junk, max_size=8), st.booleans(), st.sampled_from([None, "end", "sleep", "talk"]))
 def test_whatever_comes_in_whatever_order_the_call_stays_in_order(
     messages: list[str | bytes], begun: bool, answer: str | None

@@ -28,8 +28,9 @@ from flowstorm_channel.twilio.signature import (
     sign,
 )
 from flowstorm_channel.wire import RequestHead
+from tests.depth import examples
 
-UNHURRIED = settings(max_examples=60, deadline=None)
+UNHURRIED = settings(max_examples=examples(60), deadline=None)
 TOKEN = "12345"
 URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
 PARAMS = (

@@ -26,9 +26,6 @@ SOON = 5.0
 USERS, TURNS = 5, 40
 
 
-pytestmark = pytest.mark.xdist_group("two processes")  # they share what takes long to start
-
-
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Farm]:
     with redis_server() as redis:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from flowstorm_channel.states import CLIENT, CLIENT_DUPLEX, SERVER, State
+from tests.depth import examples
 from tests.walk import (
     CHOICES,
     MOVES,
@@ -117,7 +118,7 @@ def missed() -> list[tuple[str, str, str]]:
 
 
 def test_every_conversation_holds_together_and_comes_to_rest() -> None:
-    tally = go(range(400))
+    tally = go(range(280))
     print(tally)
     assert tally.plays > 5 * tally.walks
     # What is unasked for crosses inputs all the time here; nothing else may ever do that (`Walk.check_late`).
@@ -125,7 +126,7 @@ def test_every_conversation_holds_together_and_comes_to_rest() -> None:
 
 
 def test_nothing_interrupted_is_played_when_the_server_does_what_it_is_asked() -> None:
-    tally = go(range(10_000, 10_250), orderly=True)
+    tally = go(range(10_000, 10_120), orderly=True)
     print(tally)
     # Left over: in Duplex, a final result that crosses an input which was interrupted: `Walk._client_told`.
     assert tally.walks_late <= tally.walks / 200, tally
@@ -133,7 +134,7 @@ def test_nothing_interrupted_is_played_when_the_server_does_what_it_is_asked() -
 
 def test_the_walks_use_nearly_every_row_of_the_tables() -> None:
     if sum(ROWS.values()) < 20_000:  # run alone
-        go(range(400))
+        go(range(280))
     assert len(missed()) <= 0.1 * len(rows()), missed()
     assert set(ROWS) <= rows()
 
@@ -202,7 +203,7 @@ def test_no_conversation_that_hypothesis_finds_falls_apart() -> None:
     run_state_machine_as_test(
         Conversation,
         settings=settings(
-            max_examples=80,
+            max_examples=examples(80),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -40,7 +40,7 @@ from __future__ import annotations
 
 import linecache
 import re
-import sysconfig
+import sys
 from collections.abc import Callable, Iterator
 from enum import Enum
 from json.encoder import encode_basestring
@@ -59,7 +59,7 @@ from flowstorm_channel.zone_names import ZONE_NAMES
 
 __all__ = ["Direction", "last", "maker", "plain_writer", "reader", "source", "text_writer"]
 
-TWINS = not sysconfig.get_config_var("Py_GIL_DISABLED")
+TWINS: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 """Whether objects are built as twins."""
 
 Reader = Callable[[Any, Settings], Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -71,28 +72,29 @@ class _MemoryWire(Wire):
 
 class _MemoryDriver(Driver):
     exact: ClassVar[bool] = True
+    at_a_time: ClassVar[float] = math.inf
 
     clock: ManualClock
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(clock)
-        self._news = False
 
     def advance(self, ms: float) -> None:
         until = self.clock.now + ms / 1000
-        self._news = False
-        self.settle()
-        while not self._news and (due := self._next_deadline()) is not None and due <= until:
+        acted = self.settle()
+        while not acted and (due := self._next_deadline()) is not None and due <= until:
             self.clock.advance(max(0.0, due - self.clock.now))
-            self.settle()
-        if not self._news:
+            acted = self.settle()
+        if not acted:
             self.clock.advance(max(0.0, until - self.clock.now))
             self.settle()
 
-    def settle(self) -> None:
-        """Let all ends act until nothing is left to do at this time."""
+    def settle(self) -> bool:
+        """Let all ends act until nothing is left to do at this time; whether anything happened."""
+        acted = False
         while self._step():
-            pass
+            acted = True
+        return acted
 
     @abstractmethod
     def _step(self) -> bool:
@@ -107,7 +109,6 @@ class _MemoryDriver(Driver):
 
     def _arrived(self, wire: _MemoryWire, message: Message) -> None:
         wire.came.append(message)
-        self._news = True
 
 
 class MemoryServerDriver(_MemoryDriver, ServerDriver):

@@ -18,9 +18,6 @@ D = TypeVar("D", bound=Driver)
 T = TypeVar("T")
 End = Literal["client", "server"]
 
-_SLICE = 50.0
-"""Milliseconds: how exactly the kit sees when something came, from drivers that do not return early."""
-
 
 class Stage(Generic[D]):
     """The base of what checks are given; each channel has more words of its own.
@@ -65,7 +62,7 @@ class Stage(Generic[D]):
             left = until - self.now
             if left <= 0.001:
                 return None
-            self.driver.advance(min(left, _SLICE))
+            self.driver.advance(min(left, self.driver.at_a_time))
         return found
 
     def pass_time(self, ms: float) -> None:
