@@ -46,8 +46,8 @@ class Driver(ABC):
     """Whether time passes only in `advance`. Where it does not, what concerns times is at most a warning."""
 
     at_a_time: ClassVar[float] = 50.0
-    """Milliseconds that `advance` is asked for at most, so that a check sees in time what has come; without end
-    where it returns as soon as anything has happened."""
+    """Milliseconds that `advance` is asked for at most, so that a check sees in time what has come; without
+    end where it returns as soon as anything has happened."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
