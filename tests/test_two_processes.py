@@ -22,7 +22,7 @@ from tests.serving import run
 
 COOKIE = "flowstorm-session-id"
 AS_JSON = {"headers": {"Content-Type": "application/json"}}
-SOON = 5.0
+SOON = 10.0
 USERS, TURNS = 5, 40
 
 

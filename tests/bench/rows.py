@@ -51,7 +51,8 @@ class Goal:
     def figure(self, ratios: Ratios) -> Spread:
         """What is compared with the bound, with its quartiles."""
         if self.each:
-            return max((Spread.of(values) for values in ratios.values()), key=lambda spread: spread.median)
+            worst = min if self.least else max
+            return worst((Spread.of(values) for values in ratios.values()), key=lambda spread: spread.median)
         return Spread.of([geometric_mean(values) for values in zip(*ratios.values(), strict=True)])
 
     def is_met(self, figure: Spread) -> bool:
