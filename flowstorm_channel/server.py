@@ -790,12 +790,13 @@ class ServerChannel(Channel):
     def _telling(self, event: Event, handle: object) -> None:  # noqa: ARG002
         if isinstance(handle, Turn):
             self._turn = handle
-        elif isinstance(handle, AudioStream):
+        else:
+            assert isinstance(handle, AudioStream)
             self._stream = handle
 
     def _sending(self, turn: object) -> None:
-        if isinstance(turn, Turn):
-            turn._seen = True
+        assert isinstance(turn, Turn)
+        turn._seen = True
 
     def _new_turn(self, said: Input | None, request: Request | None) -> Turn:
         self._turns += 1

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
 
-import pytest
-from hypothesis import settings
+# Before anything is imported that may use them; the workers of xdist inherit the variable.
+for _absent in filter(None, os.environ.get("FLOWSTORM_CHANNEL_WITHOUT", "").split(",")):
+    sys.modules[_absent] = None  # type: ignore[assignment]
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 # Every run tries other examples, so that a few at a time will do: see `examples` in tests/depth.py.
-settings.register_profile("deep", settings.default, max_examples=100)
-settings.register_profile("quick", settings.default, max_examples=25)
+# How long one takes says nothing where browsers and servers run beside it.
+settings.register_profile("deep", settings.default, max_examples=100, deadline=None)
+settings.register_profile("quick", settings.default, max_examples=25, deadline=None)
 settings.load_profile("quick")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores: browsers, processes and sockets make them wait."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)

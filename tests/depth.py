@@ -15,4 +15,4 @@ def examples(count: int) -> int:
     Args:
         count: with the profile ``deep``.
     """
-    return max(min(count, _FEWEST), count * settings.default.max_examples // 100)
+    return max(min(count, _FEWEST), count * settings().max_examples // 100)

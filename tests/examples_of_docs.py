@@ -42,6 +42,7 @@ NOT_TYPED = {
     r"npx ": "needs a package registry; CI installs everything anew",
     r"pyenv ": "changes the machine that it is typed at",
     r"nox ": "runs all tests on all Pythons",
+    r"python -m tests\.bench ": "takes half a minute; test_bench",
     r".*\barecord ": "needs a microphone",
     r"curl --no-buffer -b .* &$": "reads what the microphone of the next line hears; test_contrib_httpx",
     r"flowstorm-channel conformance client ": "takes a minute; test_conformance_cli and _sockets run it",

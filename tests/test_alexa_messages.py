@@ -1202,3 +1202,17 @@ def test_the_device_refuses_what_its_request_does_not_allow():
         peer.take(200, body_of(GOOD))
     with pytest.raises(AssertionError, match="outside of sessions nothing ends"):
         peer.take(200, body_of({"shouldEndSession": True}))
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "version"),
+    [
+        ({}, None),
+        ({"Alexa.Presentation.APL": {}}, "1.0"),
+        ({"Alexa.Presentation.APL": {"runtime": {"maxVersion": "2024.3"}}}, "2024.3"),
+    ],
+)
+def test_the_version_of_apl(interfaces, version):
+    device = {"deviceId": "d", "supportedInterfaces": interfaces}
+    request = read({"context": {"System": {"device": device}}, "request": {}})
+    assert request.apl_version == version

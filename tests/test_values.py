@@ -23,7 +23,7 @@ from flowstorm_channel.events import (
     VoteEvent,
 )
 from flowstorm_channel.locales import _KNOWN, Locale, check_zone, locale_from_wire, locale_to_wire
-from flowstorm_channel.schema import Kind, members
+from flowstorm_channel.schema import Kind, Shape, check, members
 from flowstorm_channel.values import (
     Card,
     ClientAttributes,
@@ -291,3 +291,32 @@ def test_the_list_of_zones_is_the_one_of_its_release():
     assert release == tzdata.IANA_VERSION
     names = resources.files("tzdata").joinpath("zones").read_text().split()
     assert set(names) == set(ZONE_NAMES)
+
+
+def test_a_copy_has_maps_of_its_own_and_is_checked_where_it_is_changed():
+    response = Response(attributes={"list": [1]})
+    copied = response.replace(locale="cs_CZ", session_ended=True)
+    assert copied == Response(locale="cs-CZ", attributes={"list": [1]}, session_ended=True)
+    copied.attributes["list"].append(2)
+    assert response.attributes == {"list": [1]}
+    assert response.replace(attributes={"a": 1}).attributes == {"a": 1}
+    with pytest.raises(TypeError, match="session_ended"):
+        response.replace(session_ended="no")
+    with pytest.raises(TypeError, match="no member 'nonsense'"):
+        response.replace(nonsense=1)
+
+
+def test_a_class_that_a_host_has_derived_can_be_copied():
+    @attrs.frozen(kw_only=True)
+    class Rated(Transcript):
+        stars: int = 0
+
+    assert Rated(text="good", stars=5).replace(stars=4) == Rated(text="good", stars=4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(Kind.STRING, "ř"), (Kind.INTEGER, -1), (Kind.NUMBER, -0.5), (Kind.BOOLEAN, True), (Kind.BYTES, b"a")],
+)
+def test_what_is_right_is_kept_as_it_is(kind, value):
+    assert check("member", Shape(kind), value) == value

@@ -211,8 +211,10 @@ class Listener(ClientStage):
         self.driver.act("say", text)
 
         def look() -> Frame | None:
-            frame = talk._look()
-            return frame if frame is None or input_in(frame) in (text, None) else None
+            while (frame := talk._look()) is not None:
+                if input_in(frame) in (text, None):
+                    return frame
+            return None
 
         found = self.wait_for(look, ms)
         return found if input_in(found) == text else None
