@@ -147,7 +147,7 @@ def test_when_the_slow_path_finds_nothing_wrong_the_fast_one_still_refuses(codec
 
     monkeypatch.setattr(shared, "event_of", refuse)
     with pytest.raises(RemoteProtocolError, match=r"^only here$"):
-        codec.decode(codec.encode(ReadyEvent()))
+        codec.decode(codec.encode(UnknownEvent(data={"type": "Later"})))
 
 
 def test_the_converter_of_cattrs_does_what_the_codec_does():
@@ -280,7 +280,7 @@ def test_a_host_that_is_nested_deep_itself_gets_no_recursion_error(codec, monkey
     def overflow(*_):
         raise RecursionError
 
-    message = codec.encode(ReadyEvent())
+    message = codec.encode(UnknownEvent(data={"type": "Later"}))
     monkeypatch.setattr(shared, "event_of", overflow)
     monkeypatch.setattr(shared, "read_event", overflow)
     with pytest.raises(LimitExceeded, match="nested too deep for this Python"):
@@ -306,6 +306,8 @@ def test_a_tree_is_read_without_a_recursion_error(monkeypatch):
     codec = JsonCodec()
     monkeypatch.setattr(codec, "_parse", overflow)
     assert codec.decode_tree('{"a": [1]}') == {"a": [1]}
+    with pytest.raises(RemoteProtocolError, match="not JSON"):
+        codec.decode_tree('{"a": [1}')
     monkeypatch.setattr(codec, "_parse_with_care", overflow)
     with pytest.raises(LimitExceeded, match="nested too deep for this Python"):
         codec.decode_tree("{}")

@@ -51,6 +51,7 @@ FORBIDDEN = {
 THIRD_PARTY = {"attrs", "cattrs", "msgpack", "typing_extensions"}
 OPTIONAL = {
     "flowstorm_channel.alexa.signature": {"cryptography"},
+    "flowstorm_channel.codecs.extras": {"msgspec", "orjson", "pybase64"},
     "flowstorm_channel.conformance.machines": {"hypothesis"},
     "flowstorm_channel.conformance.requirements": {"yaml"},
     "flowstorm_channel.conformance.testcases": {"pytest"},

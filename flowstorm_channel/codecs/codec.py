@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
+from flowstorm_channel.codecs import extras
 from flowstorm_channel.codecs.compile import reader
 from flowstorm_channel.codecs.dispatch import event_of
 from flowstorm_channel.codecs.explain import read_event, read_object
@@ -16,7 +18,10 @@ from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.locales import Locale, check_zone
 from flowstorm_channel.schema import Value
 
-__all__ = ["Codec"]
+__all__ = ["Codec", "FastRoad", "of_class"]
+
+FastRoad = Callable[[Any], Event | None]
+"""The event of a message, or None when it has to be read in the ordinary way."""
 
 V = TypeVar("V", bound=Value)
 In = TypeVar("In", bound=str | bytes)
@@ -47,6 +52,8 @@ class Codec(ABC, Generic[In, Out]):
     ) -> None:
         self.limits = limits = within(limits)
         self._settings = Settings(limits, Locale(locale), check_zone(zone_id), binary=self.BINARY)
+        self._undecided = True
+        self._fast: FastRoad | None = None
 
     # -------------------------------------------------------- reading
 
@@ -57,6 +64,11 @@ class Codec(ABC, Generic[In, Out]):
             LimitExceeded: it is more than the limits allow.
             RemoteProtocolError: it is no event.
         """
+        if self._undecided:
+            self._decide()
+        fast = self._fast
+        if fast is not None and (event := fast(data)) is not None:
+            return event
         try:
             return event_of(self._parse(data), self._settings)
         except self.REFUSALS as error:
@@ -72,6 +84,8 @@ class Codec(ABC, Generic[In, Out]):
         """
         if issubclass(cls, Event):
             return of_class(cls, self.decode(data))
+        if self._undecided:
+            self._decide()
         read = reader(cls)
         try:
             value: V = read(self._parse(data), self._settings)
@@ -123,6 +137,16 @@ class Codec(ABC, Generic[In, Out]):
             raise LocalProtocolError(f"{type(value).__name__} cannot be sent: {error}") from error
 
     # -------------------------------------------------------- for the forms
+
+    def _decide(self) -> None:
+        """Look what is installed. Not before it is needed: it takes time to import."""
+        self._undecided = False
+        if extras.msgspec() is not None:
+            self._fast = self._fast_road()
+
+    @abstractmethod
+    def _fast_road(self) -> FastRoad | None:
+        """What reads an event that is plainly in order, with msgspec; None when the limits are too small."""
 
     @abstractmethod
     def _parse(self, data: In) -> Any:

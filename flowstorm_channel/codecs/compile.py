@@ -79,36 +79,43 @@ class Direction(Enum):
     """An object to what msgpack packs: dict, list, str, bytes …"""
     MAKE = "make"
     """Values that need no check, as keywords, to an object."""
+    FILL = "fill"
+    """A struct that msgspec made of JSON, and `Settings`, to an object."""
+    FILL_PACKED = "fill_packed"
+    """The same of msgpack."""
+    STRUCT = "struct"
+    """An object to a struct that msgspec writes."""
 
 
 def reader(cls: type) -> Reader:
     """The function that makes an object of a class, or of one of the classes of a union, of a parsed one."""
-    made: Reader = _function(cls, Direction.READ)
+    made: Reader = function(cls, Direction.READ)
     return made
 
 
 def text_writer(cls: type) -> TextWriter:
     """The function that makes JSON text of an object of a class."""
-    made: TextWriter = _function(cls, Direction.TEXT)
+    made: TextWriter = function(cls, Direction.TEXT)
     return made
 
 
 def plain_writer(cls: type) -> PlainWriter:
     """The function that makes plain Python of an object of a class."""
-    made: PlainWriter = _function(cls, Direction.PLAIN)
+    made: PlainWriter = function(cls, Direction.PLAIN)
     return made
 
 
 def maker(cls: type[T]) -> Callable[..., T]:
     """The constructor of a class without its checks: for values that have been checked, by keyword."""
-    made: Callable[..., T] = _function(cls, Direction.MAKE)
+    made: Callable[..., T] = function(cls, Direction.MAKE)
     return made
 
 
 _FUNCTIONS: dict[tuple[type, Direction, bool], Any] = {}
 
 
-def _function(cls: type, direction: Direction) -> Any:
+def function(cls: type, direction: Direction) -> Any:
+    """The compiled function of a class for a direction."""
     key = cls, direction, TWINS
     found = _FUNCTIONS.get(key)
     if found is None:
@@ -129,7 +136,7 @@ def source(cls: type, direction: Direction = Direction.READ) -> str:
 def _generate(cls: type, direction: Direction) -> tuple[str, dict[str, Any]]:
     _check(cls)
     names: dict[str, Any] = {cls.__name__: cls, "Fault": Fault}
-    lines = _GENERATORS[direction](cls, names)
+    lines = GENERATORS[direction](cls, names)
     return "\n".join(lines) + "\n", names
 
 
@@ -149,7 +156,8 @@ def _check(cls: type) -> None:
             raise TypeError(f"{cls.__name__}.{each.name}: lists are of objects")
 
 
-def _indented(lines: list[str], by: int = 1) -> Iterator[str]:
+def indented(lines: list[str], by: int = 1) -> Iterator[str]:
+    """Lines of a block."""
     return ("    " * by + line for line in lines)
 
 
@@ -159,20 +167,21 @@ def _indented(lines: list[str], by: int = 1) -> Iterator[str]:
 def _read(cls: type, names: dict[str, Any]) -> list[str]:
     lines = ["if type(o) is not dict:", '    raise Fault("must be an object")']
     filled = [line for each in members(cls) for line in _read_member(cls, each, names)]
-    lines += _construction(cls, filled, names)
-    return ["def read(o, settings):", f"    '''{cls.__name__}'''", *_indented(lines)]
+    lines += construction(cls, filled, names)
+    return ["def read(o, settings):", f"    '''{cls.__name__}'''", *indented(lines)]
 
 
-def _construction(cls: type, filled: list[str], names: dict[str, Any]) -> list[str]:
-    """Lines that return an object, around those that assign its members: see `_target`."""
+def construction(cls: type, filled: list[str], names: dict[str, Any]) -> list[str]:
+    """Lines that return an object, around those that assign its members: see `target`."""
     if TWINS:
         names["Twin"] = _twin(cls)
         return ["new = Twin()", *filled, f"new.__class__ = {cls.__name__}", "return new"]
-    arguments = ", ".join(f"{each.name}={_target(each)}" for each in members(cls))
+    arguments = ", ".join(f"{each.name}={target(each)}" for each in members(cls))
     return [*filled, f"return {cls.__name__}({arguments})"]
 
 
-def _target(each: Member) -> str:
+def target(each: Member) -> str:
+    """What the value of a member is assigned to."""
     return f"new.{each.name}" if TWINS else f"new_{each.name}"
 
 
@@ -183,19 +192,20 @@ def _twin(cls: type) -> type:
 
 
 def _read_member(cls: type, each: Member, names: dict[str, Any]) -> list[str]:
-    target = _target(each)
+    place = target(each)
     get, is_given = _winner(each, names)
-    lines = _read_value(each.shape, each.wire, target, names)
+    lines = _read_value(each.shape, each.wire, place, names)
     if each.required:
         # Absent, it is a KeyError; null, it is of a wrong type.
         return [*get, *lines] if get else [f'v = o["{each.wire}"]', *lines]
-    default = _default(cls, each, names)
+    default = default_of(cls, each, names)
     if each.shape.kind is Kind.LOCALE:
         is_given += ' and v != ""'
-    return [*get, f"if {is_given}:", *_indented(lines), "else:", f"    {target} = {default}"]
+    return [*get, f"if {is_given}:", *indented(lines), "else:", f"    {place} = {default}"]
 
 
-def _default(cls: type, each: Member, names: dict[str, Any]) -> str:
+def default_of(cls: type, each: Member, names: dict[str, Any]) -> str:
+    """An expression for the default of a member."""
     if (cls, each.name) in DEFAULTS_OF_THE_CODEC:
         return f"settings.{DEFAULTS_OF_THE_CODEC[cls, each.name]}"
     if each.shape.kind is Kind.MAP:
@@ -266,48 +276,48 @@ _SCALARS = {
 }
 
 
-def _read_value(shape: Shape, wire: str, target: str, names: dict[str, Any]) -> list[str]:
-    """Lines that check `v` and assign it to `target`."""
+def _read_value(shape: Shape, wire: str, place: str, names: dict[str, Any]) -> list[str]:
+    """Lines that check `v` and assign it to `place`."""
     kind = shape.kind
     if kind in _SCALARS:
         type_name, called = _SCALARS[kind]
         lines = [f"if type(v) is not {type_name}:", f'    raise Fault("{wire} must be {called}")']
         if shape.choices:
             lines += [f"if v not in {shape.choices!r}:", f'    raise Fault("{wire} has no legal value")']
-        return [*lines, f"{target} = v"]
+        return [*lines, f"{place} = v"]
     if kind is Kind.NUMBER:
         return [
             "if type(v) is not float:",
             "    if type(v) is not int:",
             f'        raise Fault("{wire} must be a number")',
             "    v = float(v)",
-            f"{target} = v",
+            f"{place} = v",
         ]
     if kind is Kind.ENUM:
         names[shape.of.__name__] = {each.value: each for each in shape.of}
-        return [f"{target} = {shape.of.__name__}[v]"]
+        return [f"{place} = {shape.of.__name__}[v]"]
     if kind is Kind.LOCALE:
         names["locale_from_wire"] = locale_from_wire
         return [
             "if type(v) is not str:",
             f'    raise Fault("{wire} must be a string")',
-            f"{target} = locale_from_wire(v)",
+            f"{place} = locale_from_wire(v)",
         ]
     if kind is Kind.ZONE:
         names |= {"ZONE_NAMES": ZONE_NAMES, "check_zone": check_zone}
-        return [f"{target} = v if v in ZONE_NAMES else check_zone(v)"]
+        return [f"{place} = v if v in ZONE_NAMES else check_zone(v)"]
     if kind is Kind.TIME:
         names["read_time"] = read_time
-        return [f"{target} = read_time(v)"]
+        return [f"{place} = read_time(v)"]
     if kind is Kind.BYTES:
         names["read_bytes"] = read_bytes
-        return [f"{target} = read_bytes(v, settings)"]
+        return [f"{place} = read_bytes(v, settings)"]
     if kind is Kind.LIST:
-        return _read_list(shape.of, wire, target, names)
-    return [f"{target} = {_reader_of(shape, names)}(v, settings)"]
+        return _read_list(shape.of, wire, place, names)
+    return [f"{place} = {_reader_of(shape, names)}(v, settings)"]
 
 
-def _read_list(element: Shape, wire: str, target: str, names: dict[str, Any]) -> list[str]:
+def _read_list(element: Shape, wire: str, place: str, names: dict[str, Any]) -> list[str]:
     lines = ["if type(v) is not list:", f'    raise Fault("{wire} must be an array")']
     if element.of is LogEntry:
         lines += [
@@ -315,7 +325,7 @@ def _read_list(element: Shape, wire: str, target: str, names: dict[str, Any]) ->
             f'    raise Fault("more {wire} than allowed")',
         ]
     read = _reader_of(element, names)
-    return [*lines, f"{target} = tuple([{read}(each, settings) for each in v])"]
+    return [*lines, f"{place} = tuple([{read}(each, settings) for each in v])"]
 
 
 def _reader_of(shape: Shape, names: dict[str, Any]) -> str:
@@ -349,9 +359,9 @@ def _make(cls: type, names: dict[str, Any]) -> list[str]:
         else:
             names[f"default_{each.name}"] = _checked_default(cls, each)
             parameters.append(f"{each.name}=default_{each.name}")
-        filled.append(f"{_target(each)} = {each.name}")
+        filled.append(f"{target(each)} = {each.name}")
     head = f"def make(*, {', '.join(parameters)}):" if parameters else "def make():"
-    return [head, f"    '''{cls.__name__}'''", *_indented(_construction(cls, filled, names))]
+    return [head, f"    '''{cls.__name__}'''", *indented(construction(cls, filled, names))]
 
 
 # ------------------------------------------------------------ writing JSON text
@@ -384,7 +394,7 @@ def _text(cls: type, names: dict[str, Any]) -> list[str]:
         ordered = [pieces[start], *pieces[:start], *pieces[start + 1 :]]
         inner = "".join(piece if optional else f",{piece}" for piece, optional in ordered)[1:]
         lines.append(f"return f'{{{{{inner}}}}}'")
-    return ["def text(o):", f"    '''{cls.__name__}'''", *_indented(lines)]
+    return ["def text(o):", f"    '''{cls.__name__}'''", *indented(lines)]
 
 
 def _text_of_value(shape: Shape, value: str, names: dict[str, Any]) -> str:
@@ -416,10 +426,10 @@ def _text_of_value(shape: Shape, value: str, names: dict[str, Any]) -> str:
         return f'"{{to_base64({value})}}"'
     if kind is Kind.MAP:
         names["text_of"] = text_of
-        return f"{{text_of({value})}}"
+        return f'{{text_of({value}) if {value} else "{{}}"}}'
     if kind is Kind.LIST:
         write = _writer_of(shape.of, Direction.TEXT, names)
-        return f'[{{",".join([{write}(each) for each in {value}])}}]'
+        return f'[{{",".join([{write}(each) for each in {value}]) if {value} else ""}}]'
     return f"{{{_writer_of(shape, Direction.TEXT, names)}({value})}}"
 
 
@@ -431,10 +441,10 @@ def _check_enum(cls: type[Enum]) -> None:
 def _writer_of(shape: Shape, direction: Direction, names: dict[str, Any]) -> str:
     if shape.kind is Kind.OBJECT:
         name = f"{direction.value}_{shape.of.__name__}"
-        names[name] = _function(shape.of, direction)
+        names[name] = function(shape.of, direction)
         return name
     name = f"{direction.value}_" + "_or_".join(cls.__name__ for cls in shape.of)
-    names[name] = _union_writer({cls: _function(cls, direction) for cls in shape.of})
+    names[name] = _union_writer({cls: function(cls, direction) for cls in shape.of})
     return name
 
 
@@ -459,8 +469,8 @@ def _plain(cls: type, names: dict[str, Any]) -> list[str]:
             lines += [f"if o.{each.name} is not None:", f'    p["{each.wire}"] = {value}']
         else:
             pieces.append(f'"{each.wire}": {value},')
-    body = ["p = {", *_indented(pieces), "}", *lines, "return p"]
-    return ["def plain(o):", f"    '''{cls.__name__}'''", *_indented(body)]
+    body = ["p = {", *indented(pieces), "}", *lines, "return p"]
+    return ["def plain(o):", f"    '''{cls.__name__}'''", *indented(body)]
 
 
 def _plain_value(shape: Shape, value: str, names: dict[str, Any]) -> str:
@@ -484,9 +494,10 @@ def _plain_value(shape: Shape, value: str, names: dict[str, Any]) -> str:
     return f"{_writer_of(shape, Direction.PLAIN, names)}({value})"
 
 
-_GENERATORS: dict[Direction, Callable[[type, dict[str, Any]], list[str]]] = {
+GENERATORS: dict[Direction, Callable[[type, dict[str, Any]], list[str]]] = {
     Direction.READ: _read,
     Direction.TEXT: _text,
     Direction.PLAIN: _plain,
     Direction.MAKE: _make,
 }
+"""What writes the source for a class, and gathers the names in it; `structs` and `encode` add more."""

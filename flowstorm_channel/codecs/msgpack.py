@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgpack  # type: ignore[import-untyped]
 
-from flowstorm_channel.codecs.codec import Codec
+from flowstorm_channel.codecs import extras
+from flowstorm_channel.codecs.codec import Codec, FastRoad
 from flowstorm_channel.codecs.compile import plain_writer
 from flowstorm_channel.codecs.dispatch import plain_of_event
 from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.codecs.headers import Headers
+from flowstorm_channel.codecs.settings import Settings
+from flowstorm_channel.codecs.structs import ELEMENTS, FREE_NAME, leave_room, structs
 from flowstorm_channel.codecs.trees import inspect
+from flowstorm_channel.codecs.unpack import refuse_extension, suspicious
 from flowstorm_channel.events import Event
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.schema import Value
@@ -20,27 +25,41 @@ __all__ = ["MsgpackCodec"]
 
 V = TypeVar("V", bound=Value)
 
-_NO_CONTAINERS = bytes(byte for byte in range(256) if not (0x80 <= byte < 0xA0 or 0xDC <= byte < 0xE0))
+_LAST_SMALL_MAP = 0x8F
+_FREE_NAME = FREE_NAME.encode()
 
 
-def _suspicious(data: bytes, limits: Limits) -> bool:
-    """Whether there may be something in it that the unpacker lets through and we do not."""
-    # Any of these bytes may stand in a text too: then the message is looked at once more for nothing.
-    return (
-        # binary data: perhaps as the name of a member
-        b"\xc4" in data
-        or b"\xc5" in data
-        or b"\xc6" in data
-        # NaN and the infinities, of 32 and 64 bits
-        or b"\xca" in data
-        or (b"\xcb" in data and (b"\xcb\x7f" in data or b"\xcb\xff" in data))
-        # more containers than may be inside each other
-        or (len(data) > limits.nesting and len(data.translate(None, _NO_CONTAINERS)) > limits.nesting)
-    )
+@lru_cache(maxsize=64)
+def _fast_road(settings: Settings) -> FastRoad | None:
+    limits, msgspec = settings.limits, extras.msgspec()
+    if msgspec is None or not leave_room(limits):
+        return None
+    made = structs(msgspec, binary=True)
+    decode, free = made.decode, made.free
+    most = min(limits.message_bytes, limits.string_bytes, limits.audio_bytes)
+    items, few = limits.items, limits.items < ELEMENTS
+    blocks = made.blocks
 
+    def read(data: Any) -> Any:
+        try:
+            if type(data) is not bytes or len(data) > most or data[0] > _LAST_SMALL_MAP:
+                return None
+            struct = decode(data)
+            kind = type(struct)
+            count = free.get(kind)
+            if count is not None and data.count(_FREE_NAME) != count(struct):
+                return None  # one may be hidden behind a doubled name: nothing has looked into it
+            if (
+                len(data) > items
+                and (0xDE in data or 0xDF in data or (few and (0xDC in data or 0xDD in data)))
+                and kind not in blocks
+            ):
+                return None  # it may have an object of too many members, names doubled, or such an array
+            return struct.fill(settings)
+        except Exception:
+            return None
 
-def _extension(code: int, data: bytes) -> Any:
-    raise Fault(f"not msgpack that is used here: an extension of type {code}, {len(data)} bytes")
+    return read
 
 
 class MsgpackCodec(Codec[bytes, bytes]):
@@ -62,12 +81,19 @@ class MsgpackCodec(Codec[bytes, bytes]):
             "max_ext_len": 0,
         }
 
+    def _fast_road(self) -> FastRoad | None:
+        return _fast_road(self._settings)
+
     def _parse(self, data: bytes) -> Any:
         limits = self.limits
         if len(data) > limits.message_bytes:
             raise Fault("too long", limit=True)
-        tree = msgpack.unpackb(data, ext_hook=_extension, **self._bounds)
-        if _suspicious(data, limits):
+        if len(data) <= self._settings.harmless:
+            # To hand over all bounds takes as long as unpacking a short message.
+            tree = msgpack.unpackb(data, ext_hook=refuse_extension, max_ext_len=0)
+        else:
+            tree = msgpack.unpackb(data, ext_hook=refuse_extension, **self._bounds)
+        if suspicious(data, limits.nesting):
             inspect(tree, limits)
         return tree
 

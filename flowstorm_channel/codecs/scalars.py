@@ -12,10 +12,11 @@ from binascii import a2b_base64, b2a_base64
 from datetime import datetime, timedelta
 from typing import Any
 
+from flowstorm_channel.codecs import extras
 from flowstorm_channel.codecs.faults import Fault, form, shown
 from flowstorm_channel.codecs.settings import Settings
 
-__all__ = ["from_base64", "read_bytes", "read_time", "to_base64", "write_time"]
+__all__ = ["from_base64", "read_bytes", "read_time", "to_base64", "usual_time", "write_time"]
 
 # ------------------------------------------------------------ bytes
 
@@ -41,6 +42,13 @@ def from_base64(text: str | bytes) -> bytes:
     """
     if len(text) % 4:
         raise Base64Error("its length is no multiple of 4")
+    if (swift := extras.pybase64()) is not None:
+        try:
+            decoded: bytes = swift.b64decode(text, None, True)
+        except ValueError:
+            pass  # how much padding may follow is for the standard library to decide
+        else:
+            return decoded
     return _strict(text)
 
 
@@ -57,6 +65,9 @@ def _liberal(text: str) -> bytes:
 
 def to_base64(data: bytes) -> str:
     """Standard base64, padded, without line breaks."""
+    if (swift := extras.pybase64()) is not None:
+        encoded: str = swift.b64encode_as_string(data)
+        return encoded
     return b2a_base64(data, newline=False).decode("ascii")
 
 
@@ -95,6 +106,8 @@ _TIME = re.compile(
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1)
+_MARKS = slice(4, 17, 3)
+_USUAL_LENGTHS = frozenset({19, 23, 26})
 
 
 def read_time(value: Any) -> datetime:
@@ -106,7 +119,7 @@ def read_time(value: Any) -> datetime:
     kind = type(value)
     try:
         if kind is str:
-            return _usual(value) or _iso(value)
+            return usual_time(value) or _iso(value)
         if kind is list:
             return _parts(value)
         if kind is int or kind is float:
@@ -116,12 +129,13 @@ def read_time(value: Any) -> datetime:
     raise Fault(f"must be a time, not {form(value)}")
 
 
-def _usual(text: str) -> datetime | None:
-    """The form that is written, and most sent, read in C; None for all others."""
-    if text[-1:] == "Z":  # as browsers write it
-        text = text[:-1]
+def usual_time(text: str) -> datetime | None:
+    """A time in the form that is written, and most sent, read in C; None for all others."""
     # `fromisoformat` reads many forms, other ones in each Python: only what has these marks is given to it.
-    if len(text) not in (19, 23, 26) or text[4] + text[7] + text[10] + text[13] + text[16] != "--T::":
+    if text[_MARKS] != "--T::":
+        return None
+    text = text.removesuffix("Z")  # as browsers write it
+    if len(text) not in _USUAL_LENGTHS:
         return None
     try:
         time = datetime.fromisoformat(text)
@@ -156,5 +170,4 @@ def _parts(parts: list[Any]) -> datetime:
 
 def write_time(time: datetime) -> str:
     """ISO 8601 without zone, the fraction only as needed: none, three digits or six (D-10)."""
-    micro = time.microsecond
-    return time.isoformat(timespec="milliseconds") if micro and not micro % 1000 else time.isoformat()
+    return time.isoformat().removesuffix("000")  # whole seconds end with a colon and two digits

@@ -23,13 +23,28 @@ class Settings:
         locale: what an `Input` without one gets (D-71).
         zone_id: what an `Input` without one gets (D-09, D-71).
         binary: bytes come as bytes, as in msgpack; else as base64, as in JSON.
+        harmless: what takes no more bytes exceeds none of the limits, but perhaps that on nesting.
+        depth: how deep a free object inside an event may be in any case.
     """
 
     limits: Limits
     locale: Locale
     zone_id: str
     binary: bool
+    harmless: int = attrs.field(
+        init=False, default=attrs.Factory(lambda self: self._least(), takes_self=True)
+    )
+    depth: int = attrs.field(
+        init=False, default=attrs.Factory(lambda self: self.limits.nesting - AROUND, takes_self=True)
+    )
 
+    def _least(self) -> int:
+        limits = self.limits
+        return min(limits.message_bytes, limits.string_bytes, limits.audio_bytes, limits.items)
+
+
+AROUND = 8
+"""How deep a free object inside an event stands at most, and how deep events are without any."""
 
 DEFAULTS_OF_THE_CODEC: dict[tuple[type[Any], str], str] = {
     (Input, "locale"): "locale",

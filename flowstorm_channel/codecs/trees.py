@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from json.encoder import encode_basestring as quote
 from typing import Any
 
@@ -11,7 +11,7 @@ from flowstorm_channel.codecs.scalars import to_base64
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.schema import INTEGERS
 
-__all__ = ["Marked", "inspect", "plain_of", "text_of"]
+__all__ = ["Marked", "inspect", "plain_of", "settle", "text_of"]
 
 _GREATEST = 1.7976931348623157e308
 
@@ -94,6 +94,32 @@ def _inspect_string(text: str, limits: Limits) -> None:
         raise Fault(f"a string of more than {limits.string_bytes} bytes", limit=True)
 
 
+_SETTLED = frozenset({str, bool, float, type(None)})
+
+
+def settle(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a parsed object that is known to keep all bounds, but perhaps that on integers.
+
+    Raises:
+        Fault: one in it does not fit into 64 bits.
+    """
+    for value in tree.values():
+        if type(value) not in _SETTLED:
+            _settle(value)
+    return tree
+
+
+def _settle(value: Any) -> None:
+    if type(value) is dict:
+        settle(value)
+    elif type(value) is list:
+        for each in value:
+            if type(each) not in _SETTLED:
+                _settle(each)
+    elif value not in INTEGERS:
+        raise Fault("the integer does not fit into 64 bits")
+
+
 # ------------------------------------------------------------ on the way out
 #
 # Maps stay open to change after their object was checked, so they are checked again where they are sent.
@@ -124,27 +150,35 @@ def text_of(tree: Any) -> str:
         TypeError: it holds something that JSON has no form for.
         ValueError: it holds a number that JSON has no form for.
     """
-    kind = type(tree)
-    if kind is str:
-        return quote(tree)
-    if kind is dict or isinstance(tree, Mapping):
-        # `quote` takes nothing but text, so a name that is none is refused too.
-        return "{" + ",".join([f"{quote(key)}:{text_of(value)}" for key, value in tree.items()]) + "}"
-    if tree is None:
-        return "null"
-    if kind is bool:
-        return "true" if tree else "false"
-    if isinstance(tree, float):
-        return repr(_number(tree))
-    if isinstance(tree, (list, tuple)):
-        return "[" + ",".join([text_of(each) for each in tree]) + "]"
-    if isinstance(tree, int):
-        return repr(_integer(tree))
-    if isinstance(tree, bytes):
-        return f'"{to_base64(tree)}"'
-    if isinstance(tree, str):
-        return quote(tree)
-    raise TypeError(f"{kind.__name__} is not a JSON value")
+    write = _WRITERS.get(type(tree))
+    if write is None:
+        write = next((write for cls, write in _WRITERS_BY_BASE.items() if isinstance(tree, cls)), None)
+        if write is None:
+            raise TypeError(f"{type(tree).__name__} is not a JSON value")
+    return write(tree)
+
+
+def _text_of_object(tree: Mapping[str, Any]) -> str:
+    # `quote` takes nothing but text, so a name that is none is refused too.
+    return "{" + ",".join([f"{quote(key)}:{text_of(value)}" for key, value in tree.items()]) + "}"
+
+
+def _text_of_array(tree: Sequence[Any]) -> str:
+    return "[" + ",".join([text_of(each) for each in tree]) + "]"
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    str: quote,
+    bool: lambda tree: "true" if tree else "false",
+    float: lambda tree: repr(_number(tree)),
+    int: lambda tree: repr(_integer(tree)),
+    type(None): lambda _: "null",
+    dict: _text_of_object,
+    list: _text_of_array,
+    tuple: _text_of_array,
+    bytes: lambda tree: f'"{to_base64(tree)}"',
+}
+_WRITERS_BY_BASE = {Mapping: _text_of_object, **_WRITERS}
 
 
 def plain_of(tree: Any) -> Any:
@@ -154,14 +188,18 @@ def plain_of(tree: Any) -> Any:
         TypeError: it holds something that JSON has no form for.
         ValueError: it holds a number that JSON has no form for.
     """
-    if tree is None or isinstance(tree, (str, bool, bytes)):
+    kind = type(tree)
+    if kind in _PLAIN or isinstance(tree, (str, bytes)):
         return tree
-    if isinstance(tree, Mapping):
+    if kind is float or isinstance(tree, float):
+        return _number(tree)
+    if kind is int or isinstance(tree, int):
+        return _integer(tree)
+    if kind is dict or isinstance(tree, Mapping):
         return {_name(key): plain_of(value) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
         return [plain_of(each) for each in tree]
-    if isinstance(tree, float):
-        return _number(tree)
-    if isinstance(tree, int):
-        return _integer(tree)
-    raise TypeError(f"{type(tree).__name__} is not a JSON value")
+    raise TypeError(f"{kind.__name__} is not a JSON value")
+
+
+_PLAIN = frozenset({str, bool, bytes, type(None)})

@@ -1,0 +1,63 @@
+"""Unpacking msgpack, within limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+
+from flowstorm_channel.codecs.faults import Fault
+from flowstorm_channel.codecs.settings import Settings
+
+__all__ = ["refuse_extension", "suspicious", "unpack_part"]
+
+_NO_CONTAINERS = bytes(byte for byte in range(256) if not (0x80 <= byte < 0xA0 or 0xDC <= byte < 0xE0))
+_EMPTY = b"\x80"
+
+
+def suspicious(data: bytes, nesting: int) -> bool:
+    """Whether there may be something in it that the unpacker lets through and we do not.
+
+    Args:
+        nesting: how many containers may be inside each other.
+    """
+    # Any of these bytes may stand in a text too: then the message is looked at once more for nothing.
+    return (
+        # binary data: perhaps as the name of a member
+        0xC4 in data
+        or 0xC5 in data
+        or 0xC6 in data
+        # NaN and the infinities, of 32 and 64 bits
+        or 0xCA in data
+        or (
+            0xCB in data
+            and ((0x7F in data and b"\xcb\x7f" in data) or (0xFF in data and b"\xcb\xff" in data))
+        )
+        # more containers than may be inside each other
+        or (len(data) > nesting and len(data.translate(None, _NO_CONTAINERS)) > nesting)
+    )
+
+
+def refuse_extension(code: int, data: bytes) -> Any:
+    """Raise `Fault` for an object of no type that is used here."""
+    raise Fault(f"not msgpack that is used here: an extension of type {code}, {len(data)} bytes")
+
+
+def unpack_part(part: Any, settings: Settings) -> dict[str, Any]:
+    """The free object that was left packed inside a message, when it is plainly in order.
+
+    Args:
+        part: as bytes, or what gives bytes.
+
+    Raises:
+        ValueError: it is not, or not plainly.
+    """
+    data = bytes(part)
+    if data == _EMPTY:
+        return {}
+    if len(data) > settings.harmless or suspicious(data, settings.depth):
+        raise Fault("to be looked at with care")
+    tree = msgpack.unpackb(data, ext_hook=refuse_extension, max_ext_len=0)
+    if type(tree) is not dict:
+        raise Fault("must be an object")
+    return tree

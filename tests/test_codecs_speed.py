@@ -1,0 +1,574 @@
+"""With the extra `speed` nothing changes but time: what is installed is held against what is always there."""
+
+import itertools
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from random import Random
+from typing import Any
+
+import attrs
+import msgpack
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, extras, structs
+from flowstorm_channel.codecs import compile as compiler
+from flowstorm_channel.codecs.compile import Direction, function, source
+from flowstorm_channel.codecs.scalars import from_base64, to_base64
+from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.events import (
+    EVENTS,
+    SPELLINGS,
+    BinaryEvent,
+    ErrorEvent,
+    InputEvent,
+    LogEvent,
+    ReadyEvent,
+    ResponseEvent,
+    ResponseItemEvent,
+    UnknownEvent,
+    VoteEvent,
+)
+from flowstorm_channel.limits import Limits
+from flowstorm_channel.schema import JsonMap, Value, member, wire_class
+from flowstorm_channel.testing.strategies import events, hostile_messages
+from flowstorm_channel.values import Input, LogEntry, Punctuation, Response, ResponseItem, Transcript, Word
+from tests.bench.messages import AUDIO, JSON, PLAIN
+from tests.depth import examples
+from tests.mutants import as_json, as_msgpack, mutant
+
+LIMITS = {
+    "default": Limits(),
+    "small": Limits(message_bytes=300, audio_bytes=40, nesting=10, items=16, string_bytes=50, log_entries=2),
+    "long": Limits(message_bytes=600, nesting=12, items=30, string_bytes=300),
+    "flat": Limits(nesting=4),
+    "narrow": Limits(items=5),
+    "wide": Limits(items=2000, log_entries=1500),
+}
+HIDDEN: dict[str, tuple[str, ...]] = {
+    "plain": ("msgspec", "orjson", "pybase64"),
+    "orjson": ("msgspec",),
+    "speed": (),
+}
+"""What a codec does not find, by what it is called here."""
+FORMS = {"JSON": JsonCodec, "msgpack": MsgpackCodec}
+
+
+@contextmanager
+def hidden(*names: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.setattr(extras, name, lambda: None)
+        yield
+
+
+@cache
+def codec(form: str, installed: str, limits: str = "default") -> Any:
+    made = FORMS[form](LIMITS[limits], zone_id="Europe/Prague")
+    with hidden(*HIDDEN[installed]):
+        made._decide()
+    return made
+
+
+def exact(value: Any) -> Any:
+    """All of a value: of what type each part is, in what order, and which zero."""
+    if attrs.has(type(value)):
+        return type(value), [exact(getattr(value, each.name)) for each in attrs.fields(type(value))]
+    if isinstance(value, dict):
+        return dict, [(exact(name), exact(each)) for name, each in value.items()]
+    if isinstance(value, (list, tuple)):
+        return type(value), [exact(each) for each in value]
+    return type(value), repr(value), getattr(value, "original", None)
+
+
+def outcome(call: Any, *arguments: Any) -> Any:
+    try:
+        return exact(call(*arguments))
+    except (RemoteProtocolError, LocalProtocolError) as error:
+        return type(error), str(error), getattr(error, "path", None)
+
+
+def outcomes(form: str, method: str, messages: list[Any], limits: list[str]) -> dict[str, list[Any]]:
+    found = {}
+    for installed, names in HIDDEN.items():
+        with hidden(*names):
+            found[installed] = [
+                outcome(getattr(codec(form, installed, limit), method), message)
+                for message, limit in zip(messages, limits, strict=True)
+            ]
+    return found
+
+
+def assert_same(form: str, method: str, messages: list[Any], limits: list[str]) -> None:
+    found = outcomes(form, method, messages, limits)
+    for installed in HIDDEN:
+        if found[installed] != found["plain"]:  # else pytest would compare all of it in its report
+            for message, limit, one, other in zip(
+                messages, limits, found["plain"], found[installed], strict=True
+            ):
+                assert one == other, (installed, limit, message)
+
+
+def everywhere(form: str, method: str, message: Any) -> None:
+    assert_same(form, method, [message] * len(LIMITS), list(LIMITS))
+
+
+# ------------------------------------------------------------ the same as without
+
+
+@given(events())
+@settings(max_examples=examples(100))
+def test_events_are_written_and_read_the_same(event):
+    for form in FORMS:
+        everywhere(form, "encode", event)
+        everywhere(form, "decode", codec(form, "plain").encode(event))
+
+
+@given(hostile_messages())
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_hostile_is_refused_the_same(message):
+    data = message.encode(errors="surrogatepass") if isinstance(message, str) else message
+    everywhere("JSON", "decode", message)
+    everywhere("msgpack", "decode", data)
+
+
+def compare_mutants(seed: int, count: int) -> None:
+    random = Random(seed)
+    limits = random.choices([*LIMITS, *["default"] * 4], k=count)
+    trees = [mutant(random) for _ in range(count)]
+    assert_same("JSON", "decode", [as_json(tree, random) for tree in trees], limits)
+    assert_same("msgpack", "decode", [as_msgpack(tree, random) for tree in trees], limits)
+
+
+@given(st.integers(0, 2**40))
+@settings(max_examples=examples(100))
+def test_mutated_messages_are_read_the_same(seed):
+    compare_mutants(seed, 30)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("start", [Random().randrange(2**40) for _ in range(8)], ids=range(8))
+def test_very_many_mutated_messages_are_read_the_same(start):
+    for seed in range(start, start + 300):
+        compare_mutants(seed, 50)
+
+
+DEEP = "[" * 70 + "]" * 70
+INPUT = '{"type":"Input","input":{"attributes":%s}}'
+ODD_JSON = [
+    *(f'{{"type":"Vote","vote":{each}}}' for each in ("1", "1.0", "1e0", "-1", "2", "true", "null", "01")),
+    *(f'{{"type":"Vote","vote":1,"nodeId":{each}}}' for each in ("-0", "1.0", "null", '"1"', "9" * 5000)),
+    *(
+        f'{{"type":"Vote","vote":1,"nodeId":{each}}}'
+        for each in (2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63))
+    ),
+    *(
+        f'{{"type":"Vote","vote":1,"nodeId":{each}}}'
+        for each in (-(2**63) - 1, '1,"nodeId":18446744073709551616')
+    ),
+    '{"type":"Vote","vote":1,"nodeId":18446744073709551616,"nodeId":1}',
+    '{"type":"Vote","vote":1,"nodeId":"1","nodeId":1}',
+    *(
+        f'{{"type":"Log","entries":[{{"relativeTime":{each}}}]}}'
+        for each in (
+            *("0", "-0", "-0.0", "1e400", "-1e400", "1e-400", "NaN", "Infinity", "1e16", "1E+5", "1.", ".5"),
+            *(
+                2**63,
+                2**63 - 1025,
+                -(2**63),
+                2**64,
+                10**30,
+                "9" * 400,
+                "9007199254740993",
+                '"1"',
+                "true",
+                "null",
+            ),
+            *('1,"relativeTime":99999999999999999999', '99999999999999999999,"relativeTime":1', "1.0e30"),
+        )
+    ),
+    *(
+        f'{{"type":"Error","text":"{each}"}}'
+        for each in (
+            *(
+                "\\ud800",
+                "\\udc00",
+                "\\ud83d\\ude00",
+                "\\ud83dx",
+                "\x01",
+                "\t",
+                "\x7f",
+                "\\x",
+                "\\/\\b\\u0000",
+                "\ud800",
+            ),
+            *("é" * 200, "a" * 200, "\U0001f600" * 40, "\\u00e9" * 30),
+        )
+    ),
+    *('{"type":"Ready","type":"Ready"}', '{"type":"Ready","type":"Vote"}', '{"type":"Vote","type":"Ready"}'),
+    *(
+        '{"type":"Ready","type":1}',
+        '{"type":1,"type":"Ready"}',
+        '{"ty\\u0070e":"\\u0052eady"}',
+        '{"type":"Later"}',
+    ),
+    *(
+        '\ufeff{"type":"Ready"}',
+        ' \t\r\n{"type":"Ready"}\n',
+        '{"type":"Ready"}\x0b',
+        '{"type":"Ready"}{}',
+        "",
+        " ",
+        "[]",
+    ),
+    *(
+        '{"type":"Ready",}',
+        '{"type":"Ready","a":1}',
+        '{"type":"Ready","a":1e400}',
+        '{"type":null}',
+        "{}",
+        "null",
+    ),
+    *(
+        f'{{"type":"Init","deviceId":"d",{each}}}'
+        for each in (
+            *(
+                '"key":"a"',
+                '"appKey":"a"',
+                '"key":"a","appKey":"a"',
+                '"key":"a","appKey":"b"',
+                '"appKey":"b","key":"a"',
+            ),
+            *(
+                '"key":null,"appKey":"a"',
+                '"key":"a","appKey":null',
+                '"key":null',
+                '"key":null,"appKey":null',
+                '"key":1',
+            ),
+        )
+    ),
+    *(
+        '{"type":"InputAudioStreamOpen","message":{"sessionId":"a"}}',
+        '{"type":"InputAudioStreamOpen","sessionId":null}',
+    ),
+    *(
+        f'{{"type":"Response","response":{{"sleepTimeout":{each}}}}}'
+        for each in ("null", '1,"sessionTimeout":2', "true")
+    ),
+    *(
+        f'{{"type":"Response","response":{{"locale":{each}}}}}'
+        for each in ('""', "null", '"en_us"', "1", '"no tag"')
+    ),
+    *(
+        f'{{"type":"Input","input":{{"zoneId":{each}}}}}'
+        for each in ('"Mars/Olympus"', "null", '"+02:00"', '""', "1")
+    ),
+    *(INPUT % each for each in ("{}", "null", "[]", '{"a":{}}', '{"a":[[1,{"b":2}]]}', '{"a":' + DEEP + "}")),
+    *(INPUT % each for each in (f'{{"a":{DEEP},"a":1}}', f'{{"a":{DEEP}}},"attributes":{{}}', '{"a":1e400}')),
+    *(
+        INPUT % f'{{"a":{each}}}'
+        for each in (2**63, 2**64 - 1, 2**64, -(2**63) - 1, "[18446744073709551616]", "-0", "-0.0")
+    ),
+    *(
+        INPUT % each
+        for each in ('{"a":18446744073709551616,"a":1}', '{"b":1,"a":2,"b":3}', '{"a":"\\ud800"}')
+    ),
+    *(
+        INPUT % ("{" + ",".join(f'"{n}":{n}' for n in range(count)) + "}")
+        for count in (16, 30, 31, 1000, 1001)
+    ),
+    *(
+        '{"type":"Log","entries":[' + ",".join(["{}"] * count) + "]}"
+        for count in (2, 3, 30, 31, 1000, 1001, 1999)
+    ),
+    '{"type":"Log","entries":[' + ",".join(["{}"] * 1001) + '],"entries":[]}',
+    *(
+        f'{{"type":"Binary","data":{each}}}'
+        for each in ('"AAAA"', '"AA"', '"AA=="', "[1,-1]", "null", '"A"', '"____"')
+    ),
+    *('{"type":"Binary","data":"' + each * 80 + '"}' for each in ("AAAA", "AAA=", "AA é", "____")),
+    '{"type":"Binary","data":"' + "AAAA" * 80 + '===="}',
+    *(f'{{"type":"{each}","text":"x","vote":1,"input":{{}},"data":""}}' for each in SPELLINGS),
+]
+
+
+@pytest.mark.parametrize("message", ODD_JSON, ids=itertools.count())
+def test_odd_json_is_read_the_same(message):
+    everywhere("JSON", "decode", message)
+    if "\ud800" not in message:
+        everywhere("JSON", "decode", message.encode())
+        everywhere("JSON", "decode", bytearray(message.encode()))
+        everywhere("JSON", "decode", type("Text", (str,), {})(message))
+
+
+def free(packed: bytes) -> bytes:
+    return b"\x82\xa4type\xa5Input\xa5input\x81\xaaattributes" + packed
+
+
+ODD_MSGPACK = [
+    *(
+        msgpack.packb({"type": "Vote", "vote": 1, "nodeId": each})
+        for each in (2**63, 2**64 - 1, -(2**63), 1.0, None, b"1")
+    ),
+    *(
+        msgpack.packb({"type": "Log", "entries": [{"relativeTime": each}]})
+        for each in (math.nan, math.inf, -math.inf, -0.0, 2**63, 2**64 - 1, 1e300, True)
+    ),
+    msgpack.packb({"type": "Log", "entries": [{"relativeTime": 1.5}]}, use_single_float=True),
+    *(msgpack.packb({"type": "Error", "text": each}) for each in (b"x", "é" * 30, "x" * 400, None)),
+    *(msgpack.packb({"type": "Binary", "data": each}) for each in (b"", AUDIO, "AAAA", None, [1])),
+    *(
+        msgpack.packb({"type": "Log", "entries": [{}] * count})
+        for count in (2, 3, 15, 16, 17, 31, 1000, 1001, 1999)
+    ),
+    b"\xa4type\xa3Log".join([b"\x83", b"\xa7entries\xdc\x07\xcf" + b"\x80" * 1999 + b"\xa7entries\x90"]),
+    b"\xde\x03\xe9\xa4type\xa5Error" + b"\xa4text\xa1a" * 1000,
+    b"\x82\xa4type\xa5Error\xc4\x04text\xa1a",
+    b"\x82\xc4\x04type\xa5Error\xa4text\xa1a",
+    b"\x82\xd9\x04type\xa5Error\xa4text\xd9\x01a",
+    b"\x82\xa4type\xa5Error\xa4text\xa1\xff",
+    b"\x81\xa4type\xa5Ready\x00",
+    b"\x81\xa4type\xc4\x05Ready",
+    *(b"", b"\x80", b"\x90", b"\xc1", b"\xa4type", b"\x81\xa4type", b"\xdf\xff\xff\xff\xff"),
+    *map(
+        free,
+        (
+            *(
+                b"\x80",
+                b"\xc0",
+                b"\x90",
+                b"\x81\xa1a\xc1",
+                b"\x81\xa1a\xd6\xff\0\0\0\0",
+                b"\x81\xa1a\xd4\x05x",
+            ),
+            *(
+                b"\x81\xc4\x01a\x01",
+                b"\x81\x01\x01",
+                b"\x81\xa1a\xc4\x01a",
+                b"\x81\xa1a\xa1\xff",
+                b"\x81\xa1\xff\x01",
+            ),
+            *(b"\x81\xa1a" + b"\x91" * depth + b"\xc0" for depth in (1, 8, 40, 55, 60, 61, 62, 70)),
+            *(
+                b"\x81\xa1a\xcb" + each
+                for each in (b"\x7f\xf8" + bytes(6), b"\x7f\xf0" + bytes(6), b"\x80" + bytes(7))
+            ),
+            *(
+                b"\x81\xa1a\xdc" + n.to_bytes(2, "big") + b"\x01" * n
+                for n in (15, 16, 17, 30, 31, 999, 1001, 2001)
+            ),
+            b"\x81\xa1a\xd9\xf0" + b"x" * 240,
+            b"\x81\xaaattributes\x01",
+        ),
+    ),
+    *(
+        b"\x82\xa4type\xa5Input\xa5input\x82\xaaattributes" + one + b"\xaaattributes" + other
+        for one in (
+            b"\x80",
+            b"\x81\xa1a\xd4\x05x",
+            b"\x81\xa1a\xa1\xff",
+            b"\x81\xa1a" + b"\x91" * 70 + b"\xc0",
+        )
+        for other in (b"\x80", b"\x81\xa1a\x01")
+    ),
+    b"\x83\xa4type\xa5Input\xa5input\x81\xaaattributes\x81\xa1a\xd4\x05x\xa5input\x80",
+]
+
+
+@pytest.mark.parametrize("message", ODD_MSGPACK, ids=itertools.count())
+def test_odd_msgpack_is_read_the_same(message):
+    everywhere("msgpack", "decode", message)
+    everywhere("msgpack", "decode", bytearray(message))
+
+
+class Text(str):
+    pass
+
+
+class Number(int):
+    pass
+
+
+def changed(event, **entries):
+    event.input.attributes.update(entries)
+    return event
+
+
+ODD_EVENTS = [
+    *(ErrorEvent(text=each) for each in (Text("x"), '\x00\x1f\x7f"\\/\u2028', "é", "\U0001f600", "x" * 300)),
+    *(
+        LogEvent(entries=(LogEntry(time=datetime(2026, 1, 2, 3, 4, second, micro)),))
+        for second, micro in ((0, 0), (5, 678000), (0, 678900), (5, 1), (5, 1000), (0, 100000))
+    ),
+    LogEvent(
+        entries=(LogEntry(time=datetime(1, 1, 1)), LogEntry(time=datetime(9999, 12, 31, 23, 59, 59, 999000)))
+    ),
+    *(VoteEvent(vote=each, node_id=each) for each in (1, Number(1))),
+    *(
+        LogEvent(entries=(LogEntry(relative_time=each),))
+        for each in (0.0, -0.0, 1e-4, 9e-5, 1e16, 9999999999999998.0, -0.5, -5.0, 1e300, 5e-324, 1 / 3)
+    ),
+    *(
+        changed(InputEvent(input=Input()), a=each)
+        for each in (
+            *(
+                1,
+                1.5,
+                1e16,
+                2**64,
+                -(2**63) - 1,
+                math.nan,
+                b"ab",
+                "\ud800",
+                {"b": []},
+                {1: 2},
+                object(),
+                Text("x"),
+            ),
+            *(None, True, "x", [True, None], (1,), {}),
+        )
+    ),
+    changed(InputEvent(input=Input()), **{"\ud800": 1}),
+    InputEvent(input=Input(tokens=(Word(text="a"), Punctuation(text=".")))),
+    ResponseItemEvent(response_item=ResponseItem(text="x", node_id=2**64 - 1)),
+    UnknownEvent(data={"type": "Later", "a": [1.5, {"b": b"ab"}]}),
+    BinaryEvent(data=AUDIO),
+    BinaryEvent(data=b""),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("event", ODD_EVENTS, ids=itertools.count())
+def test_odd_events_are_written_the_same(event, form):
+    everywhere(form, "encode", event)
+
+
+def test_a_name_that_is_no_text_is_not_written():
+    event = InputEvent(input=Input(attributes={"a": True}))
+    attributes: Any = event.input.attributes
+    attributes[1] = True
+    everywhere("JSON", "encode", event)
+    with pytest.raises(LocalProtocolError):
+        codec("JSON", "speed").encode(event)
+
+
+@given(st.text(st.sampled_from("AB/+z9=-_ \n.\x00é☃"), max_size=90) | st.binary(max_size=70).map(to_base64))
+@settings(max_examples=examples(400))
+def test_base64_is_read_the_same(text):
+    def verdict():
+        try:
+            return from_base64(text)
+        except ValueError as error:
+            return type(error), str(error)
+
+    with hidden("pybase64"):
+        expected = verdict()
+    assert verdict() == expected
+
+
+@given(st.binary(max_size=200))
+def test_base64_is_written_the_same(data):
+    with hidden("pybase64"):
+        expected = to_base64(data)
+    assert to_base64(data) == expected
+
+
+# ------------------------------------------------------------ and it is used
+
+with_msgspec = pytest.mark.skipif(extras.msgspec() is None, reason="this run does without msgspec")
+
+
+@with_msgspec
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_messages_take_the_fast_roads(name):
+    packed = msgpack.packb({"type": "Binary", "data": AUDIO} if name == "f" else PLAIN[name])
+    event = codec("JSON", "speed")._fast(JSON[name])
+    assert exact(event) == exact(codec("JSON", "plain").decode(JSON[name]))
+    assert exact(codec("JSON", "speed")._fast(JSON[name].encode())) == exact(event)
+    assert exact(codec("msgpack", "speed")._fast(packed)) == exact(event)
+    assert (codec("JSON", "speed")._fast_text(event) is None) is (name == "f")
+    assert codec("JSON", "plain")._fast is codec("msgpack", "orjson")._fast is None
+
+
+@with_msgspec
+@pytest.mark.parametrize("form", FORMS)
+def test_too_small_limits_leave_no_fast_road(form):
+    assert codec(form, "speed", "flat")._fast is None
+    assert codec(form, "speed", "narrow")._fast is None
+
+
+@pytest.mark.parametrize("name", extras.__all__)
+def test_what_is_not_installed_is_done_without(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    assert getattr(extras, name).__wrapped__() is None
+
+
+def test_fast_roads_are_not_built_without_msgspec():
+    with hidden("msgspec"):
+        made = JsonCodec(Limits(items=999))
+        made._decide()
+        assert made._fast_road() is None
+        assert MsgpackCodec(Limits(items=999))._fast_road() is None
+        assert "return Struct(" in source(Transcript, Direction.STRUCT)
+        assert made.decode('{"type":"Ready"}') == ReadyEvent()
+
+
+def test_importing_looks_for_nothing():
+    script = "import flowstorm_channel, sys; print({'msgspec', 'orjson', 'pybase64'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_sources_in_the_documentation_are_those_that_are_made():
+    for direction, module in (
+        (Direction.FILL, structs),
+        (Direction.STRUCT, sys.modules["flowstorm_channel.codecs.encode"]),
+    ):
+        lines = source(Transcript, direction).splitlines()
+        assert "\n".join("    " + line for line in lines) in (module.__doc__ or "")
+
+
+@with_msgspec
+def test_without_twins_the_same_objects_are_made(monkeypatch):
+    made = structs.structs(extras.msgspec(), binary=False)
+    struct = made.decode(JSON["e"])
+    twin = struct.fill(codec("JSON", "speed")._settings)
+    monkeypatch.setattr(compiler, "TWINS", False)
+    fill = function(ResponseEvent, Direction.FILL)
+    assert "Twin()" not in source(Response, Direction.FILL)
+    assert exact(fill(struct, codec("JSON", "speed")._settings)) == exact(twin)
+
+
+@wire_class
+class WithOtherMap(Value):
+    extra: JsonMap = member(factory=dict)
+
+
+def test_a_free_object_of_another_name_is_not_overlooked():
+    with pytest.raises(TypeError, match="extra is not called 'attributes'"):
+        structs._free_objects(WithOtherMap)
+
+
+@pytest.mark.parametrize("cls", EVENTS.values())
+def test_the_text_of_every_event_keeps_its_order(cls):
+    message = json.dumps({"type": cls.TYPE, **FULL.get(cls.TYPE, {})})
+    event = codec("JSON", "plain").decode(message)
+    everywhere("JSON", "encode", event)
+
+
+FULL: dict[str, dict[str, Any]] = {
+    **{tree["type"]: tree for tree in PLAIN.values()},
+    "Request": {"request": {"key": "a", "sender": "b", "sessionId": "c", "input": {}}},
+    "RecognizedInput": {"input": {}},
+    "Error": {"text": "x"},
+    "SessionStarted": {"sessionId": "x"},
+    "Vote": {"vote": 1},
+}
