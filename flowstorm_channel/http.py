@@ -606,5 +606,6 @@ class HttpServerChannel(ServerChannel):
             self._answered = True
             super()._shut(code, reason, why)
         else:
-            self._refuse(503, reason or "the server is going away", None, why=why)
+            told = reason.encode(errors="replace").decode()  # as in the `Close` of a WebSocket
+            self._refuse(503, told or "the server is going away", None, why=why)
             self._end_response()  # nothing of the body is worth waiting for

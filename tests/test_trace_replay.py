@@ -372,8 +372,8 @@ UNPLAYABLE = {
         [attrs.evolve(V2, settings={**V2.settings, "sessions": None})],
         "what the machines share was not recorded",
     ),
-    "an act that is none": ([V1, Act(name="dance", **{**HERE, "channel": 2})], "dance is nothing"),
-    "the act of another machine": ([V1, Act(name="say", **{**HERE, "channel": 2})], "say is nothing"),
+    "an act that is none": ([V1, Act(name="dance", **{**HERE, "channel": 2})], "'dance' is nothing"),
+    "the act of another machine": ([V1, Act(name="say", **{**HERE, "channel": 2})], "'say' is nothing"),
     "a turn that is none": (
         [V1, Act(name="turn.fail", arguments={"turn": 9, "text": "x"}, **{**HERE, "channel": 2})],
         "the arguments of turn.fail",

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -226,7 +227,8 @@ class Writer:
 
 # ------------------------------------------------------------ lines of text
 
-_ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%,()\r\n"})
+# Beside what has to be escaped, all that anybody takes for a line break.
+_ESCAPED = str.maketrans({each: quote(each, safe="") for each in "%,()\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"})
 _PROPERTIES = ("audio", "video", "image", "code", "background")
 
 

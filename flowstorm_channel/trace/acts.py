@@ -89,7 +89,7 @@ def perform(channel: Channel, turns: Mapping[int, Any], name: str, arguments: Ma
     """
     call = getattr(channel, ACTS.get(name, ""), None)
     if call is None:
-        raise RemoteProtocolError(f"{name} is nothing that is done with a {type(channel).__name__}")
+        raise RemoteProtocolError(f"{name!r:.40} is nothing that is done with a {type(channel).__name__}")
     try:
         found = {key: _of_tree(channel, turns, key, value) for key, value in arguments.items()}
         signature(call).bind(**found)

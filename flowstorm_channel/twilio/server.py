@@ -300,9 +300,10 @@ class TwilioServer(ServerChannel):
 
     def _fail(self, turn: Turn, text: str) -> None:
         """The caller hears that something went wrong, if the host has audio for that."""
-        if self._error_audio:
+        if self._error_audio and not turn.over:
             self._tell_unheard()
-            turn.send(BinaryEvent(data=self._error_audio))
+            # However much waits to be sent: it must be possible to end a turn.
+            super()._respond(turn, BinaryEvent(data=self._error_audio))
             turn.finish(session_ended=True)
         else:
             super()._fail(turn, text)
