@@ -76,7 +76,7 @@ def test_who_reads_what_was_said_before_is_left_there(visit: Callable[..., Visit
     scroll = visitor.page.locator("#scroll")
     scroll.hover()
     visitor.page.mouse.wheel(0, -5000)
-    visitor.page.wait_for_function("document.querySelector('#scroll').scrollTop === 0")
+    expect(scroll).to_have_js_property("scrollTop", 0)
     visitor.sees("This is sentence 8 of twelve")
     assert scroll.evaluate("each => each.scrollTop") == 0
     visitor.type("hello")

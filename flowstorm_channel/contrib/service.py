@@ -186,29 +186,44 @@ class Service:
             await self._tell(transport, 408, "the body of the request does not go on")
         else:
             if request is not None:
-                head, text = twilio.answer(*request, limits)
-                await self._send(transport, head, text)
+                asked, body, unread = request
+                head, text = twilio.answer(asked, body, limits)
+                await self._send(transport, head, text, unread=unread)
 
-    async def _read_whole(self, transport: Transport, limits: Limits) -> tuple[RequestHead, bytes] | None:
-        """A request with its body, or so much of it that it is too long; None: the client has gone."""
+    async def _read_whole(
+        self, transport: Transport, limits: Limits
+    ) -> tuple[RequestHead, bytes, bool] | None:
+        """A request with its body, or so much of it that it is too long, and whether the client is still
+        sending more of it; None: the client has gone."""
         body = bytearray()
         try:
             head = await transport.receive()
             if not isinstance(head, RequestHead):
                 return None
             if declared_length(head) > limits.webhook_bytes:
-                return head, bytes(limits.webhook_bytes + 1)
+                return head, bytes(limits.webhook_bytes + 1), False
             while isinstance(piece := await transport.receive(), bytes) and len(body) <= limits.webhook_bytes:
                 body += piece
         except self.DRIVER.BROKEN:
             return None
-        return None if piece is None else (head, bytes(body))
+        return None if piece is None else (head, bytes(body), isinstance(piece, bytes))
 
     async def _tell(self, transport: Transport, status: int, text: str, *headers: tuple[str, str]) -> None:
         told = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"), *headers)
         await self._send(transport, ResponseHead(status=status, headers=told), f"{text}\n".encode())
 
-    async def _send(self, transport: Transport, head: ResponseHead, body: bytes) -> None:
+    async def _send(
+        self, transport: Transport, head: ResponseHead, body: bytes, *, unread: bool = False
+    ) -> None:
         with suppress(*self.DRIVER.BROKEN):  # the client has gone
-            for message in (head, body, END):
-                await transport.send(message)
+            await transport.send(head)
+            await transport.send(body)
+            if unread:
+                # A client that is still sending when the connection ends may never read what was said.
+                with suppress(TimeoutError):
+                    await self.DRIVER.within(self._settings["timeouts"].drain, self._drain(transport))
+            await transport.send(END)
+
+    async def _drain(self, transport: Transport) -> None:
+        while isinstance(await transport.receive(), bytes):
+            pass
