@@ -10,7 +10,7 @@ from datetime import datetime
 import attrs
 import pytest
 
-from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, converter, from_json, to_json
+from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, converter, encode, from_json, structs, to_json
 from flowstorm_channel.codecs import codec as shared
 from flowstorm_channel.codecs import compile as compiler
 from flowstorm_channel.codecs import json as json_module
@@ -40,10 +40,14 @@ def test_the_source_in_the_documentation_is_the_one_that_is_made():
     assert "\n".join("    " + line for line in source(Transcript).splitlines()) in compiler.__doc__
 
 
-@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("direction", compiler.GENERATORS)
 @pytest.mark.parametrize("cls", [*EVENTS.values(), Input, Word, Response, ResponseItem, LogEntry])
 def test_every_class_has_its_source(cls, direction):
     assert source(cls, direction).startswith(f"def {direction.value}(")
+
+
+def test_every_direction_has_its_source():
+    assert {*compiler.GENERATORS} == {*Direction}, (encode, structs)  # which bring theirs
 
 
 def test_a_traceback_shows_the_source():

@@ -500,4 +500,5 @@ GENERATORS: dict[Direction, Callable[[type, dict[str, Any]], list[str]]] = {
     Direction.PLAIN: _plain,
     Direction.MAKE: _make,
 }
-"""What writes the source for a class, and gathers the names in it; `structs` and `encode` add more."""
+"""What writes the source for a class, and gathers the names in it. `structs` and `encode` add more,
+once they are imported: when msgspec is first used."""

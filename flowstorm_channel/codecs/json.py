@@ -6,19 +6,17 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from json import JSONDecodeError, JSONDecoder
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstorm_channel.codecs import extras
 from flowstorm_channel.codecs.brackets import Brackets
 from flowstorm_channel.codecs.codec import Codec, FastRoad, of_class
 from flowstorm_channel.codecs.compile import maker, reader, text_writer
 from flowstorm_channel.codecs.dispatch import text_of_event
-from flowstorm_channel.codecs.encode import FastText, fast_text
 from flowstorm_channel.codecs.explain import read_event, read_object
 from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.codecs.scalars import from_base64, to_base64
 from flowstorm_channel.codecs.settings import Settings
-from flowstorm_channel.codecs.structs import ELEMENTS, leave_room, structs
 from flowstorm_channel.codecs.trees import Marked, inspect
 from flowstorm_channel.errors import LimitExceeded
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
@@ -26,6 +24,9 @@ from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.schema import Value
 
 __all__ = ["JsonCodec", "from_json", "to_json"]
+
+if TYPE_CHECKING:
+    from flowstorm_channel.codecs.encode import FastText
 
 V = TypeVar("V", bound=Value)
 
@@ -88,6 +89,8 @@ _DIGITS_ALIKE = bytes(0x30 if 0x30 <= byte < 0x3A else 0x20 for byte in range(25
 
 @lru_cache(maxsize=64)
 def _fast_road(settings: Settings) -> FastRoad | None:
+    from flowstorm_channel.codecs.structs import ELEMENTS, leave_room, structs
+
     limits, msgspec = settings.limits, extras.msgspec()
     if msgspec is None or not leave_room(limits):
         return None
@@ -162,6 +165,8 @@ class JsonCodec(Codec[str | bytes, str]):
     def _decide(self) -> None:
         super()._decide()
         if (msgspec := extras.msgspec()) is not None:
+            from flowstorm_channel.codecs.encode import fast_text
+
             self._fast_text = fast_text(msgspec)
         if (orjson := extras.orjson()) is not None:
             self._loads = orjson.loads

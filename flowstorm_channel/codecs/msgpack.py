@@ -14,7 +14,6 @@ from flowstorm_channel.codecs.dispatch import plain_of_event
 from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.codecs.headers import Headers
 from flowstorm_channel.codecs.settings import Settings
-from flowstorm_channel.codecs.structs import ELEMENTS, FREE_NAME, leave_room, structs
 from flowstorm_channel.codecs.trees import inspect
 from flowstorm_channel.codecs.unpack import refuse_extension, suspicious
 from flowstorm_channel.events import Event
@@ -26,11 +25,12 @@ __all__ = ["MsgpackCodec"]
 V = TypeVar("V", bound=Value)
 
 _LAST_SMALL_MAP = 0x8F
-_FREE_NAME = FREE_NAME.encode()
 
 
 @lru_cache(maxsize=64)
 def _fast_road(settings: Settings) -> FastRoad | None:
+    from flowstorm_channel.codecs.structs import ELEMENTS, FREE_NAME, leave_room, structs
+
     limits, msgspec = settings.limits, extras.msgspec()
     if msgspec is None or not leave_room(limits):
         return None
@@ -38,7 +38,7 @@ def _fast_road(settings: Settings) -> FastRoad | None:
     decode, free = made.decode, made.free
     most = min(limits.message_bytes, limits.string_bytes, limits.audio_bytes)
     items, few = limits.items, limits.items < ELEMENTS
-    blocks = made.blocks
+    blocks, free_name = made.blocks, FREE_NAME.encode()
 
     def read(data: Any) -> Any:
         try:
@@ -47,7 +47,7 @@ def _fast_road(settings: Settings) -> FastRoad | None:
             struct = decode(data)
             kind = type(struct)
             count = free.get(kind)
-            if count is not None and data.count(_FREE_NAME) != count(struct):
+            if count is not None and data.count(free_name) != count(struct):
                 return None  # one may be hidden behind a doubled name: nothing has looked into it
             if (
                 len(data) > items
