@@ -2216,6 +2216,17 @@ def test_the_microphone_opens_by_itself(way: str) -> None:
     assert host.client.send_audio(b"1") is True
 
 
+def test_the_microphone_opens_again_when_nothing_was_said() -> None:
+    """Nothing but the opening is to be told, and it is told at once."""
+    host = client_in(STREAMING, auto_microphone=True)
+    host.client.close_microphone()
+    host.step()
+    host.put.exchange.receive_data(head(204, content_type=None))
+    host.put.exchange.receive_data(END)
+    assert [line(each) for each in host.client.events()] == ["InputAudioStreamOpen"]
+    assert host.place is STREAMING
+
+
 @pytest.mark.parametrize("members", [{"sessionEnded": True}, {"sleepTimeout": 9}], ids=str)
 def test_the_microphone_stays_closed_while_the_session_sleeps(members: Frame) -> None:
     host = client_in(PROCESSING, auto_microphone=True)

@@ -345,7 +345,10 @@ class SocketV2Client(ClientChannel):
             self._opened = False
             if self._audio is Audio.OPEN:
                 self._tell(InputAudioStreamOpenEvent())
-        return super()._next_event()
+        event = super()._next_event()
+        if self._opened and isinstance(event, Control):
+            return self._next_event()  # what led to it was nothing to tell
+        return event
 
     # -------------------------------------------------------- what the server does
 
