@@ -294,6 +294,7 @@ ODD_JSON = [
         f'{{"type":"Binary","data":{each}}}'
         for each in ('"AAAA"', '"AA"', '"AA=="', "[1,-1]", "null", '"A"', '"____"')
     ),
+    *('{"type":"Binary","data":"' + "AAAA" * count + '"}' for count in (300, 70_000, 300_000)),
     *('{"type":"Binary","data":"' + each * 80 + '"}' for each in ("AAAA", "AAA=", "AA é", "____")),
     '{"type":"Binary","data":"' + "AAAA" * 80 + '===="}',
     *(f'{{"type":"{each}","text":"x","vote":1,"input":{{}},"data":""}}' for each in SPELLINGS),
@@ -486,23 +487,30 @@ def test_base64_is_written_the_same(data):
 with_msgspec = pytest.mark.skipif(extras.msgspec() is None, reason="this run does without msgspec")
 
 
+@pytest.mark.parametrize("installed", HIDDEN)
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_messages_take_the_fast_roads(name, installed):
+    packed = msgpack.packb({"type": "Binary", "data": AUDIO} if name == "f" else PLAIN[name])
+    event = codec("JSON", installed).decode(JSON[name])  # compiles what the road takes
+    for form, message in (("JSON", JSON[name]), ("JSON", JSON[name].encode()), ("msgpack", packed)):
+        made = codec(form, installed)
+        for road in (made._road, *made._detours):
+            assert exact(road(message)) == exact(event)
+
+
 @with_msgspec
 @pytest.mark.parametrize("name", PLAIN)
-def test_plain_messages_take_the_fast_roads(name):
-    packed = msgpack.packb({"type": "Binary", "data": AUDIO} if name == "f" else PLAIN[name])
-    event = codec("JSON", "speed")._fast(JSON[name])
-    assert exact(event) == exact(codec("JSON", "plain").decode(JSON[name]))
-    assert exact(codec("JSON", "speed")._fast(JSON[name].encode())) == exact(event)
-    assert exact(codec("msgpack", "speed")._fast(packed)) == exact(event)
-    assert (codec("JSON", "speed")._fast_text(event) is None) is (name == "f")
-    assert codec("JSON", "plain")._fast is codec("msgpack", "orjson")._fast is None
+def test_plain_events_take_the_fast_road(name):
+    fast = codec("JSON", "speed")
+    assert (fast._fast_text(fast.decode(JSON[name])) is None) is (name == "f")
+    assert codec("JSON", "plain")._fast_text is None
 
 
-@with_msgspec
 @pytest.mark.parametrize("form", FORMS)
 def test_too_small_limits_leave_no_fast_road(form):
-    assert codec(form, "speed", "flat")._fast is None
-    assert codec(form, "speed", "narrow")._fast is None
+    for limits in ("flat", "narrow"):
+        made = codec(form, "speed", limits)
+        assert [road(b"") for road in (made._road, *made._detours)] == [None]
 
 
 @pytest.mark.parametrize("name", extras.__all__)
@@ -515,8 +523,8 @@ def test_fast_roads_are_not_built_without_msgspec():
     with hidden("msgspec"):
         made = JsonCodec(Limits(items=999))
         made._decide()
-        assert made._fast_road() is None
-        assert MsgpackCodec(Limits(items=999))._fast_road() is None
+        assert not made._detours
+        assert len(list(MsgpackCodec(Limits(items=999))._fast_roads(made._settings))) == 1
         assert "return Struct(" in source(Transcript, Direction.STRUCT)
         assert made.decode('{"type":"Ready"}') == ReadyEvent()
 

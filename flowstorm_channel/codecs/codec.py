@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, TypeVar
 
-from flowstorm_channel.codecs import extras
+import attrs
+
 from flowstorm_channel.codecs.compile import reader
 from flowstorm_channel.codecs.dispatch import event_of
 from flowstorm_channel.codecs.explain import read_event, read_object
 from flowstorm_channel.codecs.faults import Fault
+from flowstorm_channel.codecs.roads import FastRoad, leave_room, no_road
 from flowstorm_channel.codecs.settings import Settings, within
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import Event
@@ -18,10 +20,7 @@ from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.locales import Locale, check_zone
 from flowstorm_channel.schema import Value
 
-__all__ = ["Codec", "FastRoad", "of_class"]
-
-FastRoad = Callable[[Any], Event | None]
-"""The event of a message, or None when it has to be read in the ordinary way."""
+__all__ = ["Codec", "of_class"]
 
 V = TypeVar("V", bound=Value)
 In = TypeVar("In", bound=str | bytes)
@@ -52,8 +51,8 @@ class Codec(ABC, Generic[In, Out]):
     ) -> None:
         self.limits = limits = within(limits)
         self._settings = Settings(limits, Locale(locale), check_zone(zone_id), binary=self.BINARY)
-        self._undecided = True
-        self._fast: FastRoad | None = None
+        self._road: FastRoad | None = None
+        self._detours: list[FastRoad] = []
 
     # -------------------------------------------------------- reading
 
@@ -64,11 +63,13 @@ class Codec(ABC, Generic[In, Out]):
             LimitExceeded: it is more than the limits allow.
             RemoteProtocolError: it is no event.
         """
-        if self._undecided:
-            self._decide()
-        fast = self._fast
-        if fast is not None and (event := fast(data)) is not None:
-            return event
+        event = (self._road or self._decide())(data)
+        return self._decode_otherwise(data) if event is None else event
+
+    def _decode_otherwise(self, data: In) -> Event:
+        for road in self._detours:
+            if (event := road(data)) is not None:
+                return event
         try:
             return event_of(self._parse(data), self._settings)
         except self.REFUSALS as error:
@@ -84,7 +85,7 @@ class Codec(ABC, Generic[In, Out]):
         """
         if issubclass(cls, Event):
             return of_class(cls, self.decode(data))
-        if self._undecided:
+        if self._road is None:
             self._decide()
         read = reader(cls)
         try:
@@ -138,15 +139,15 @@ class Codec(ABC, Generic[In, Out]):
 
     # -------------------------------------------------------- for the forms
 
-    def _decide(self) -> None:
+    def _decide(self) -> FastRoad:
         """Look what is installed. Not before it is needed: it takes time to import."""
-        self._undecided = False
-        if extras.msgspec() is not None:
-            self._fast = self._fast_road()
+        exact = attrs.evolve(self._settings, exact=True)
+        self._road, *self._detours = self._fast_roads(exact) if leave_room(self.limits) else (no_road,)
+        return self._road
 
     @abstractmethod
-    def _fast_road(self) -> FastRoad | None:
-        """What reads an event that is plainly in order, with msgspec; None when the limits are too small."""
+    def _fast_roads(self, settings: Settings) -> Iterator[FastRoad]:
+        """What may read an event that is plainly in order, the fastest first."""
 
     @abstractmethod
     def _parse(self, data: In) -> Any:

@@ -8,25 +8,26 @@ no look at an annotation while a message is in flight. `source()` shows what was
         if type(o) is not dict:
             raise Fault("must be an object")
         new = Twin()
+        n = 1
         v = o["text"]
         if type(v) is not str:
             raise Fault("text must be a string")
         new.text = v
         if "confidence" in o and (v := o["confidence"]) is not None:
-            if type(v) is not float:
-                if type(v) is not int:
-                    raise Fault("confidence must be a number")
-                v = float(v)
-            new.confidence = v
+            n += 1
+            new.confidence = v if type(v) is float and not v - v else number(v)
         else:
             new.confidence = default_confidence
+        if n != len(o) and settings.exact and not known(o):
+            raise Fault("there is more in it")
         new.__class__ = Transcript
         return new
 
 Three things make these functions short and fast:
 
-* What they read has been parsed and inspected (`trees.inspect`): there are only finite numbers, integers of
-  64 bits, and text without lone surrogates in it.
+* What they read has been parsed, and all text in it is real: there are no lone surrogates. Where nothing else
+  is known of it (`Settings.exact`), they accept only what they look at themselves: members are counted, so
+  that one that is declared nowhere is noticed.
 * They know no places. Any KeyError, TypeError or ValueError out of them means that the message is refused,
   and `explain` reads it again, slowly, to tell where and why.
 * An object is filled as a *twin*: an instance of a subclass without slots of its own that may be written to,
@@ -49,11 +50,11 @@ from typing import Any, TypeVar
 import attrs
 
 from flowstorm_channel.codecs.faults import Fault
-from flowstorm_channel.codecs.scalars import read_bytes, read_time, to_base64, write_time
+from flowstorm_channel.codecs.scalars import number, read_bytes, read_time, to_base64, write_time
 from flowstorm_channel.codecs.settings import DEFAULTS_OF_THE_CODEC, Settings
-from flowstorm_channel.codecs.trees import plain_of, text_of
+from flowstorm_channel.codecs.trees import plain_of, settle, text_of
 from flowstorm_channel.locales import check_zone, locale_from_wire, locale_to_wire
-from flowstorm_channel.schema import Kind, Member, Shape, members
+from flowstorm_channel.schema import INTEGERS, Kind, Member, Shape, members
 from flowstorm_channel.values import LogEntry
 from flowstorm_channel.zone_names import ZONE_NAMES
 
@@ -80,9 +81,7 @@ class Direction(Enum):
     MAKE = "make"
     """Values that need no check, as keywords, to an object."""
     FILL = "fill"
-    """A struct that msgspec made of JSON, and `Settings`, to an object."""
-    FILL_PACKED = "fill_packed"
-    """The same of msgpack."""
+    """A struct that msgspec made, and `Settings`, to an object."""
     STRUCT = "struct"
     """An object to a struct that msgspec writes."""
 
@@ -166,7 +165,18 @@ def indented(lines: list[str], by: int = 1) -> Iterator[str]:
 
 def _read(cls: type, names: dict[str, Any]) -> list[str]:
     lines = ["if type(o) is not dict:", '    raise Fault("must be an object")']
-    filled = [line for each in members(cls) for line in _read_member(cls, each, names)]
+    sure = [each.wire for each in members(cls) if each.required and not each.aliases]
+    spelled = {name for each in members(cls) for name in (each.wire, *each.aliases)}
+    if hasattr(cls, "TYPE"):  # whoever calls has looked at it
+        sure.append("type")
+        spelled.add("type")
+    names["known"] = spelled.issuperset
+    filled = [
+        f"n = {len(sure)}",
+        *(line for each in members(cls) for line in _read_member(cls, each, names)),
+        "if n != len(o) and settings.exact and not known(o):",
+        '    raise Fault("there is more in it")',
+    ]
     lines += construction(cls, filled, names)
     return ["def read(o, settings):", f"    '''{cls.__name__}'''", *indented(lines)]
 
@@ -201,7 +211,7 @@ def _read_member(cls: type, each: Member, names: dict[str, Any]) -> list[str]:
     default = default_of(cls, each, names)
     if each.shape.kind is Kind.LOCALE:
         is_given += ' and v != ""'
-    return [*get, f"if {is_given}:", *indented(lines), "else:", f"    {place} = {default}"]
+    return [*get, f"if {is_given}:", *indented(["n += 1", *lines]), "else:", f"    {place} = {default}"]
 
 
 def default_of(cls: type, each: Member, names: dict[str, Any]) -> str:
@@ -269,10 +279,12 @@ def last(o: dict[str, Any], names: tuple[str, ...], inside: tuple[str, str] | No
 
 
 _SCALARS = {
-    Kind.STRING: ("str", "a string"),
-    Kind.INTEGER: ("int", "an integer"),
-    Kind.BOOLEAN: ("bool", "a boolean"),
-    Kind.MAP: ("dict", "an object"),
+    Kind.STRING: ("type(v) is not str", "a string"),
+    Kind.INTEGER: (
+        f"type(v) is not int or not {INTEGERS.start} <= v < {INTEGERS.stop}",
+        "an integer of 64 bits",
+    ),
+    Kind.BOOLEAN: ("type(v) is not bool", "a boolean"),
 }
 
 
@@ -280,19 +292,19 @@ def _read_value(shape: Shape, wire: str, place: str, names: dict[str, Any]) -> l
     """Lines that check `v` and assign it to `place`."""
     kind = shape.kind
     if kind in _SCALARS:
-        type_name, called = _SCALARS[kind]
-        lines = [f"if type(v) is not {type_name}:", f'    raise Fault("{wire} must be {called}")']
+        is_other, called = _SCALARS[kind]
+        lines = [f"if {is_other}:", f'    raise Fault("{wire} must be {called}")']
         if shape.choices:
             lines += [f"if v not in {shape.choices!r}:", f'    raise Fault("{wire} has no legal value")']
         return [*lines, f"{place} = v"]
     if kind is Kind.NUMBER:
+        names["number"] = number
         return [
-            "if type(v) is not float:",
-            "    if type(v) is not int:",
-            f'        raise Fault("{wire} must be a number")',
-            "    v = float(v)",
-            f"{place} = v",
-        ]
+            f"{place} = v if type(v) is float and not v - v else number(v)"
+        ]  # infinity less itself is not zero
+    if kind is Kind.MAP:
+        names["settle"] = settle
+        return [f"{place} = settle(v, settings)"]
     if kind is Kind.ENUM:
         names[shape.of.__name__] = {each.value: each for each in shape.of}
         return [f"{place} = {shape.of.__name__}[v]"]

@@ -18,10 +18,11 @@ from flowstorm_channel.codecs.trees import plain_of, text_of
 from flowstorm_channel.errors import LocalProtocolError
 from flowstorm_channel.events import EVENTS, SPELLINGS, Event, UnknownEvent
 
-__all__ = ["event_of", "plain_of_event", "text_of_event"]
+__all__ = ["READERS", "event_of", "plain_of_event", "text_of_event"]
 
 # Filled at first use: a server needs half of them, and compiling takes longer than importing.
-_READERS: dict[Any, Reader] = {}
+READERS: dict[Any, Reader] = {}
+"""By the `type` on the wire: of those events that `event_of` has met."""
 _TEXT_WRITERS: dict[type, TextWriter] = {}
 _PLAIN_WRITERS: dict[type, PlainWriter] = {}
 
@@ -35,11 +36,11 @@ def event_of(tree: Any, settings: Settings) -> Event:
     if type(tree) is not dict:
         raise Fault("an event must be an object")
     kind = tree["type"]
-    read = _READERS.get(kind)
+    read = READERS.get(kind)
     if read is None:
         if kind not in SPELLINGS:
             return _unknown(tree)
-        read = _READERS[kind] = reader(SPELLINGS[kind])
+        read = READERS[kind] = reader(SPELLINGS[kind])
     event: Event = read(tree, settings)
     return event
 

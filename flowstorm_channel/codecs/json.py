@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
 from json import JSONDecodeError, JSONDecoder
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstorm_channel.codecs import extras
 from flowstorm_channel.codecs.brackets import Brackets
-from flowstorm_channel.codecs.codec import Codec, FastRoad, of_class
-from flowstorm_channel.codecs.compile import maker, reader, text_writer
+from flowstorm_channel.codecs.codec import Codec, of_class
+from flowstorm_channel.codecs.compile import reader, text_writer
 from flowstorm_channel.codecs.dispatch import text_of_event
 from flowstorm_channel.codecs.explain import read_event, read_object
 from flowstorm_channel.codecs.faults import Fault
-from flowstorm_channel.codecs.scalars import from_base64, to_base64
+from flowstorm_channel.codecs.roads import (
+    LONG,
+    FastRoad,
+    block_of,
+    may_hold_long_number,
+    structs_road,
+    trees_road,
+)
+from flowstorm_channel.codecs.scalars import to_base64
 from flowstorm_channel.codecs.settings import Settings
 from flowstorm_channel.codecs.trees import Marked, inspect
 from flowstorm_channel.errors import LimitExceeded
@@ -32,8 +39,6 @@ V = TypeVar("V", bound=Value)
 
 Scan = Callable[[str, int], tuple[Any, int]]
 
-_BINARY_START, _BINARY_END = '{"type":"Binary","data":"', '"}'
-_SHORT = 256  # up to here parsing costs no more than looking whether it may be left out
 _BLACK = re.compile(r"[^ \t\n\r]")
 _DIGITS = 18
 _LONGEST = 20
@@ -83,62 +88,6 @@ _scan_marking: Scan = JSONDecoder(
 ).scan_once  # type: ignore[attr-defined]
 
 
-_LONG_NUMBER = b"0" * (_DIGITS + 1)
-_DIGITS_ALIKE = bytes(0x30 if 0x30 <= byte < 0x3A else 0x20 for byte in range(256))
-
-
-@lru_cache(maxsize=64)
-def _fast_road(settings: Settings) -> FastRoad | None:
-    from flowstorm_channel.codecs.structs import ELEMENTS, leave_room, structs
-
-    limits, msgspec = settings.limits, extras.msgspec()
-    if msgspec is None or not leave_room(limits):
-        return None
-    made = structs(msgspec, binary=False)
-    decode, free = made.decode, made.free
-    make = maker(BinaryEvent)
-    nesting, items, audio = limits.nesting, limits.items, limits.audio_bytes
-    few = items < ELEMENTS
-    most = min(limits.message_bytes, limits.string_bytes)
-    # In characters: what takes no more bytes than `most`; what exceeds no other limit; what is not looked at.
-    certain, flat = most // 4, 2 * min(nesting, items)
-    short = min(certain, flat, _SHORT)
-    start, end = len(_BINARY_START), -len(_BINARY_END)
-
-    def read(data: Any) -> Any:
-        try:
-            if type(data) is str:
-                text, length = data, len(data)
-                if length <= short:
-                    return decode(text).fill(settings)
-                if length > certain and (length > most or not text.isascii()):
-                    return None
-            elif type(data) is bytes and len(data) <= most:
-                text = str(data, "utf-8")
-                length = len(text)
-            else:
-                return None
-            if length > _SHORT and text.startswith(_BINARY_START) and text.endswith(_BINARY_END):
-                block = from_base64(text[start:end])
-                return make(data=block) if len(block) <= audio else None
-            struct = decode(text)
-            # What is free has not been looked into, nor what is hidden behind a doubled name.
-            if length > flat and (
-                (
-                    length > 2 * nesting
-                    and type(struct) in free
-                    and text.count("{") + text.count("[") > nesting
-                )
-                or (length > 2 * items and (few or type(struct) in free) and text.count(",") >= items)
-            ):
-                return None
-            return struct.fill(settings)
-        except Exception:
-            return None
-
-    return read
-
-
 class JsonCodec(Codec[str | bytes, str]):
     """Events to JSON text and back.
 
@@ -155,21 +104,23 @@ class JsonCodec(Codec[str | bytes, str]):
         limits = self.limits
         self._most = limits.message_bytes
         self._fast_text: FastText | None = None
-        self._loads: Callable[[bytes], Any] | None = None
+        self._loads: Callable[[str], Any] | None = None
         # A text of so few characters of ASCII cannot exceed any limit.
         self._harmless = min(limits.message_bytes, limits.string_bytes, limits.items, 2 * limits.nesting)
 
-    def _fast_road(self) -> FastRoad | None:
-        return _fast_road(self._settings)
+    def _fast_roads(self, settings: Settings) -> Iterator[FastRoad]:
+        if (msgspec := extras.msgspec()) is not None:
+            yield structs_road(settings, msgspec)
+        yield trees_road(settings, extras.orjson())
 
-    def _decide(self) -> None:
-        super()._decide()
+    def _decide(self) -> FastRoad:
         if (msgspec := extras.msgspec()) is not None:
             from flowstorm_channel.codecs.encode import fast_text
 
             self._fast_text = fast_text(msgspec)
         if (orjson := extras.orjson()) is not None:
             self._loads = orjson.loads
+        return super()._decide()
 
     def decode_tree(self, data: str | bytes) -> Any:
         """What a JSON parser makes of a message that is no event: dict, list, str … within the limits.
@@ -178,7 +129,7 @@ class JsonCodec(Codec[str | bytes, str]):
             LimitExceeded: it is more than the limits allow.
             RemoteProtocolError: it is not JSON.
         """
-        if self._undecided:
+        if self._road is None:
             self._decide()
         try:
             return self._parse(data)
@@ -213,20 +164,18 @@ class JsonCodec(Codec[str | bytes, str]):
         length = len(text)
         if length > self._most:
             raise Fault("too long", limit=True)
-        if length > _SHORT and (block := _block(text)) is not None:
+        if length > LONG and (block := block_of(text)) is not None:
             return {"type": BinaryEvent.TYPE, "data": block}
         if ("\\" in text and ("\\ud" in text or "\\uD" in text)) or (
             (length > self._harmless or not text.isascii()) and self._may_exceed(text)
         ):
             return self._parse_with_care(data)
-        if (loads := self._loads) is not None:
-            encoded = text.encode()
-            # It makes floats of integers that are too long for it, and we refuse them.
-            if _LONG_NUMBER not in encoded.translate(_DIGITS_ALIKE):
-                try:
-                    return loads(encoded)
-                except ValueError:
-                    pass  # the verdict, and its words, are those of the standard library
+        # Of integers that are too long for it orjson makes floats, and we refuse them.
+        if (loads := self._loads) is not None and not may_hold_long_number(text):
+            try:
+                return loads(text)
+            except ValueError:
+                pass  # the verdict, and its words, are those of the standard library
         try:
             tree, end = _scan(text, 0 if text[0] == "{" else _white(text, 0))
         except Fault:
@@ -295,7 +244,7 @@ class JsonCodec(Codec[str | bytes, str]):
     def _write_event(self, event: Event) -> str:
         if type(event) is BinaryEvent:
             return f'{{"type":"Binary","data":"{to_base64(event.data)}"}}'
-        if self._undecided:
+        if self._road is None:
             self._decide()
         fast = self._fast_text
         if fast is not None and (text := fast(event)) is not None:
@@ -304,16 +253,6 @@ class JsonCodec(Codec[str | bytes, str]):
 
     def _write_value(self, value: Value) -> str:
         return _sendable(text_writer(type(value))(value))
-
-
-def _block(text: str) -> bytes | None:
-    """The block of a Binary that is spelled as we spell it, without parsing JSON; None for all else."""
-    if not text.startswith(_BINARY_START) or not text.endswith(_BINARY_END):
-        return None
-    try:
-        return from_base64(text[len(_BINARY_START) : -len(_BINARY_END)])
-    except ValueError:
-        return None
 
 
 def _white(text: str, start: int) -> int:

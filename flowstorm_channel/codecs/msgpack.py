@@ -2,64 +2,26 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 
 from flowstorm_channel.codecs import extras
-from flowstorm_channel.codecs.codec import Codec, FastRoad
+from flowstorm_channel.codecs.codec import Codec
 from flowstorm_channel.codecs.compile import plain_writer
 from flowstorm_channel.codecs.dispatch import plain_of_event
 from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.codecs.headers import Headers
+from flowstorm_channel.codecs.roads import FastRoad, packed_structs_road, packed_trees_road
 from flowstorm_channel.codecs.settings import Settings
 from flowstorm_channel.codecs.trees import inspect
-from flowstorm_channel.codecs.unpack import refuse_extension, suspicious
+from flowstorm_channel.codecs.unpack import bounds_of, refuse_extension, suspicious
 from flowstorm_channel.events import Event
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.schema import Value
 
 __all__ = ["MsgpackCodec"]
-
-V = TypeVar("V", bound=Value)
-
-_LAST_SMALL_MAP = 0x8F
-
-
-@lru_cache(maxsize=64)
-def _fast_road(settings: Settings) -> FastRoad | None:
-    from flowstorm_channel.codecs.structs import ELEMENTS, FREE_NAME, leave_room, structs
-
-    limits, msgspec = settings.limits, extras.msgspec()
-    if msgspec is None or not leave_room(limits):
-        return None
-    made = structs(msgspec, binary=True)
-    decode, free = made.decode, made.free
-    most = min(limits.message_bytes, limits.string_bytes, limits.audio_bytes)
-    items, few = limits.items, limits.items < ELEMENTS
-    blocks, free_name = made.blocks, FREE_NAME.encode()
-
-    def read(data: Any) -> Any:
-        try:
-            if type(data) is not bytes or len(data) > most or data[0] > _LAST_SMALL_MAP:
-                return None
-            struct = decode(data)
-            kind = type(struct)
-            count = free.get(kind)
-            if count is not None and data.count(free_name) != count(struct):
-                return None  # one may be hidden behind a doubled name: nothing has looked into it
-            if (
-                len(data) > items
-                and (0xDE in data or 0xDF in data or (few and (0xDC in data or 0xDD in data)))
-                and kind not in blocks
-            ):
-                return None  # it may have an object of too many members, names doubled, or such an array
-            return struct.fill(settings)
-        except Exception:
-            return None
-
-    return read
 
 
 class MsgpackCodec(Codec[bytes, bytes]):
@@ -72,17 +34,12 @@ class MsgpackCodec(Codec[bytes, bytes]):
         self, limits: Limits = DEFAULT_LIMITS, *, locale: str = "en", zone_id: str = "Europe/Paris"
     ) -> None:
         super().__init__(limits, locale=locale, zone_id=zone_id)
-        limits = self.limits
-        self._bounds = {
-            "max_str_len": limits.string_bytes,
-            "max_bin_len": limits.audio_bytes,
-            "max_array_len": limits.items,
-            "max_map_len": limits.items,
-            "max_ext_len": 0,
-        }
+        self._bounds = bounds_of(self.limits)
 
-    def _fast_road(self) -> FastRoad | None:
-        return _fast_road(self._settings)
+    def _fast_roads(self, settings: Settings) -> Iterator[FastRoad]:
+        if (msgspec := extras.msgspec()) is not None:
+            yield packed_structs_road(settings, msgspec)
+        yield packed_trees_road(settings)
 
     def _parse(self, data: bytes) -> Any:
         limits = self.limits

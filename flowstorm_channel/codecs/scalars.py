@@ -15,8 +15,9 @@ from typing import Any
 from flowstorm_channel.codecs import extras
 from flowstorm_channel.codecs.faults import Fault, form, shown
 from flowstorm_channel.codecs.settings import Settings
+from flowstorm_channel.schema import INTEGERS
 
-__all__ = ["from_base64", "read_bytes", "read_time", "to_base64", "usual_time", "write_time"]
+__all__ = ["from_base64", "number", "read_bytes", "read_time", "to_base64", "usual_time", "write_time"]
 
 # ------------------------------------------------------------ bytes
 
@@ -96,6 +97,20 @@ def read_bytes(value: Any, settings: Settings) -> bytes:
     if len(data) > settings.limits.audio_bytes:
         raise Fault(f"more than {settings.limits.audio_bytes} bytes", limit=True)
     return data
+
+
+# ------------------------------------------------------------ numbers
+
+
+def number(value: Any) -> float:
+    """An integer as a float, for all that is not a finite float.
+
+    Raises:
+        Fault: it is none, or one of more than 64 bits.
+    """
+    if type(value) is not int or value not in INTEGERS:
+        raise Fault("must be a finite number")
+    return float(value)
 
 
 # ------------------------------------------------------------ times

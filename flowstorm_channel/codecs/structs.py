@@ -21,7 +21,7 @@ are always those of a codec without msgspec.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, partial, reduce
+from functools import cache, reduce
 from operator import or_
 from types import ModuleType
 from typing import Annotated, Any
@@ -36,17 +36,16 @@ from flowstorm_channel.codecs.compile import (
     target,
 )
 from flowstorm_channel.codecs.scalars import read_bytes, read_time, usual_time
-from flowstorm_channel.codecs.settings import AROUND, DEFAULTS_OF_THE_CODEC, Settings
+from flowstorm_channel.codecs.settings import DEFAULTS_OF_THE_CODEC, Settings
 from flowstorm_channel.codecs.trees import settle
-from flowstorm_channel.codecs.unpack import unpack_part
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
-from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
+from flowstorm_channel.limits import DEFAULT_LIMITS
 from flowstorm_channel.locales import check_zone, locale_from_wire
 from flowstorm_channel.schema import Kind, Member, Shape, members
 from flowstorm_channel.values import LogEntry
 from flowstorm_channel.zone_names import ZONE_NAMES
 
-__all__ = ["ELEMENTS", "FREE_NAME", "Doubtful", "Structs", "leave_room", "structs"]
+__all__ = ["ELEMENTS", "FREE_NAME", "Doubtful", "Structs", "structs"]
 
 Filler = Callable[[Any, Settings], Any]
 
@@ -60,7 +59,7 @@ class Structs:
 
     Args:
         msgspec: the module.
-        binary: the form is msgpack: bytes come as bytes, and free objects are left packed; else JSON.
+        binary: the form is msgpack, in which bytes are bytes; else JSON.
     """
 
     def __init__(self, msgspec: ModuleType, *, binary: bool) -> None:
@@ -68,7 +67,6 @@ class Structs:
         self._binary = binary
         self._made: dict[type, type] = {}
         self._events: dict[type, type[Event]] = {}
-        direction = Direction.FILL_PACKED if binary else Direction.FILL
         for spelling, cls in SPELLINGS.items():
             # Another name of an event is another tag, and that needs another struct.
             base = self._struct(cls)
@@ -76,7 +74,7 @@ class Structs:
                 cls.__name__,
                 [],
                 bases=(base,),
-                namespace={"fill": _compiling(cls, direction)},
+                namespace={"fill": _compiling(cls)},
                 tag=spelling,
                 tag_field="type",
                 gc=False,
@@ -116,9 +114,7 @@ class Structs:
             return [(each.name, declared, field(name=each.wire))]
         if _struct_brings_default(cls, each):
             return [(each.name, declared, field(name=each.wire, default=each.default))]
-        if declared is not self._msgspec.Raw:  # which takes null too
-            declared = declared | None
-        return [(each.name, declared, field(name=each.wire, default=None))]
+        return [(each.name, declared | None, field(name=each.wire, default=None))]
 
     def _type(self, shape: Shape) -> Any:
         kind, meta = shape.kind, self._msgspec.Meta
@@ -133,7 +129,7 @@ class Structs:
             case Kind.BYTES:
                 return bytes if self._binary else str
             case Kind.MAP:
-                return self._msgspec.Raw if self._binary else dict[str, Any]
+                return dict[str, Any]
             case Kind.ENUM:
                 return shape.of
             case Kind.OBJECT:
@@ -151,11 +147,11 @@ def structs(msgspec: ModuleType, *, binary: bool) -> Structs:
     return Structs(msgspec, binary=binary)
 
 
-def _compiling(cls: type, direction: Direction) -> Filler:
+def _compiling(cls: type) -> Filler:
     """A method that puts the compiled function in its place."""
 
     def fill(s: Any, settings: Settings) -> Any:
-        type(s).fill = made = function(cls, direction)
+        type(s).fill = made = function(cls, Direction.FILL)
         return made(s, settings)
 
     return fill
@@ -178,36 +174,6 @@ def _struct_brings_default(cls: type, each: Member) -> bool:
 
 ELEMENTS = DEFAULT_LIMITS.items
 """How long an array may be on this road, of whatever limits."""
-
-
-def _inside(cls: type) -> list[tuple[int, type]]:
-    """The classes of the members of a class, each with the number of arrays around it."""
-    found = []
-    for each in members(cls):
-        shape, arrays = each.shape, 0
-        if shape.kind is Kind.LIST:
-            shape, arrays = shape.of, 1
-        if shape.kind is Kind.OBJECT:
-            found.append((arrays, shape.of))
-        elif shape.kind is Kind.UNION:
-            found += [(arrays, of) for of in shape.of]
-    return found
-
-
-def _depth(cls: type) -> int:
-    # A free object, or an empty array, is at least one more.
-    return 1 + max([1, *(arrays + _depth(of) for arrays, of in _inside(cls))])
-
-
-def _width(cls: type) -> int:
-    own = 1 + sum(1 + len(each.aliases) for each in members(cls))
-    return max([own, *(_width(of) for _, of in _inside(cls))])
-
-
-def leave_room(limits: Limits) -> bool:
-    """Whether what is declared keeps limits in any case; else there is no fast road."""
-    depth, width = (max(map(measure, SPELLINGS.values())) for measure in (_depth, _width))
-    return limits.nesting > max(depth, AROUND) and limits.items >= width
 
 
 def _free_objects(cls: type) -> list[str]:
@@ -236,15 +202,15 @@ def _counter(paths: list[str]) -> Callable[[Any], int]:
 # ------------------------------------------------------------ filling
 
 
-def _fill(cls: type, names: dict[str, Any], *, direction: Direction) -> list[str]:
+def _fill(cls: type, names: dict[str, Any]) -> list[str]:
     names["Doubtful"] = Doubtful
-    filled = [line for each in members(cls) for line in _fill_member(cls, each, names, direction)]
+    filled = [line for each in members(cls) for line in _fill_member(cls, each, names)]
     lines = construction(cls, filled, names)
-    return [f"def {direction.value}(s, settings):", f"    '''{cls.__name__}'''", *indented(lines)]
+    return ["def fill(s, settings):", f"    '''{cls.__name__}'''", *indented(lines)]
 
 
-def _fill_member(cls: type, each: Member, names: dict[str, Any], direction: Direction) -> list[str]:
-    place, value = target(each), _value(each.shape, names, direction)
+def _fill_member(cls: type, each: Member, names: dict[str, Any]) -> list[str]:
+    place, value = target(each), _value(each.shape, names)
     checks = _checks(each.shape)
     as_it_is = each.required or each.default is None or _struct_brings_default(cls, each)
     if as_it_is and value == "v" and not checks and not each.aliases:
@@ -277,7 +243,7 @@ def _checks(shape: Shape) -> list[str]:
     return [line for check in checks for line in (check, "    raise Doubtful")]
 
 
-def _value(shape: Shape, names: dict[str, Any], direction: Direction) -> str:
+def _value(shape: Shape, names: dict[str, Any]) -> str:
     """What becomes of `v`."""
     match shape.kind:
         case Kind.LOCALE:
@@ -292,25 +258,22 @@ def _value(shape: Shape, names: dict[str, Any], direction: Direction) -> str:
         case Kind.BYTES:
             names["read_bytes"] = read_bytes
             return "read_bytes(v, settings)"
-        case Kind.MAP if direction is Direction.FILL_PACKED:
-            names["unpack_part"] = unpack_part
-            return "unpack_part(v, settings)"
         case Kind.MAP:
             names["settle"] = settle
-            return "settle(v)"
+            return "settle(v, settings)"
         case Kind.LIST:
-            filler = _filler_of(shape.of, names, direction)
+            filler = _filler_of(shape.of, names)
             return f"tuple([{filler}(each, settings) for each in v])"
         case Kind.OBJECT | Kind.UNION:
-            return f"{_filler_of(shape, names, direction)}(v, settings)"
+            return f"{_filler_of(shape, names)}(v, settings)"
     return "v"
 
 
-def _filler_of(shape: Shape, names: dict[str, Any], direction: Direction) -> str:
+def _filler_of(shape: Shape, names: dict[str, Any]) -> str:
     classes = (shape.of,) if shape.kind is Kind.OBJECT else shape.of
     name = "fill_" + "_or_".join(cls.__name__ for cls in classes)
-    fillers = {cls.__name__: function(cls, direction) for cls in classes}
-    names[name] = function(shape.of, direction) if shape.kind is Kind.OBJECT else _union_filler(fillers)
+    fillers = {cls.__name__: function(cls, Direction.FILL) for cls in classes}
+    names[name] = function(shape.of, Direction.FILL) if shape.kind is Kind.OBJECT else _union_filler(fillers)
     return name
 
 
@@ -321,5 +284,4 @@ def _union_filler(fillers: dict[str, Filler]) -> Filler:
     return fill
 
 
-for _direction in (Direction.FILL, Direction.FILL_PACKED):
-    GENERATORS[_direction] = partial(_fill, direction=_direction)
+GENERATORS[Direction.FILL] = _fill

@@ -8,6 +8,7 @@ from typing import Any
 
 from flowstorm_channel.codecs.faults import Fault, form, shown
 from flowstorm_channel.codecs.scalars import to_base64
+from flowstorm_channel.codecs.settings import AROUND, Settings
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.schema import INTEGERS
 
@@ -94,30 +95,23 @@ def _inspect_string(text: str, limits: Limits) -> None:
         raise Fault(f"a string of more than {limits.string_bytes} bytes", limit=True)
 
 
-_SETTLED = frozenset({str, bool, float, type(None)})
+_SETTLED = frozenset({str, bool, type(None)})
 
 
-def settle(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return a parsed object that is known to keep all bounds, but perhaps that on integers.
+def settle(tree: Any, settings: Settings) -> dict[str, Any]:
+    """Return a parsed free object inside an event whose texts are real and no longer than they may be.
 
     Raises:
-        Fault: one in it does not fit into 64 bits.
+        Fault: it is none, or something in it is not within the bounds; or perhaps not, where they are exact.
     """
-    for value in tree.values():
-        if type(value) not in _SETTLED:
-            _settle(value)
+    if type(tree) is not dict:
+        raise Fault("must be an object")
+    if settings.exact:
+        for value in tree.values():
+            if type(value) not in _SETTLED:
+                # How deep it stands is not known here: as deep as any may be.
+                inspect(value, settings.limits, depth=AROUND + 1)
     return tree
-
-
-def _settle(value: Any) -> None:
-    if type(value) is dict:
-        settle(value)
-    elif type(value) is list:
-        for each in value:
-            if type(each) not in _SETTLED:
-                _settle(each)
-    elif value not in INTEGERS:
-        raise Fault("the integer does not fit into 64 bits")
 
 
 # ------------------------------------------------------------ on the way out

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
-
 from flowstorm_channel.codecs.faults import Fault
-from flowstorm_channel.codecs.settings import Settings
+from flowstorm_channel.limits import Limits
 
-__all__ = ["refuse_extension", "suspicious", "unpack_part"]
+__all__ = ["bounds_of", "refuse_extension", "suspicious"]
 
 _NO_CONTAINERS = bytes(byte for byte in range(256) if not (0x80 <= byte < 0xA0 or 0xDC <= byte < 0xE0))
-_EMPTY = b"\x80"
+
+
+def bounds_of(limits: Limits) -> dict[str, int]:
+    """The limits as the unpacker takes them."""
+    return {
+        "max_str_len": limits.string_bytes,
+        "max_bin_len": limits.audio_bytes,
+        "max_array_len": limits.items,
+        "max_map_len": limits.items,
+        "max_ext_len": 0,
+    }
 
 
 def suspicious(data: bytes, nesting: int) -> bool:
@@ -41,23 +49,3 @@ def suspicious(data: bytes, nesting: int) -> bool:
 def refuse_extension(code: int, data: bytes) -> Any:
     """Raise `Fault` for an object of no type that is used here."""
     raise Fault(f"not msgpack that is used here: an extension of type {code}, {len(data)} bytes")
-
-
-def unpack_part(part: Any, settings: Settings) -> dict[str, Any]:
-    """The free object that was left packed inside a message, when it is plainly in order.
-
-    Args:
-        part: as bytes, or what gives bytes.
-
-    Raises:
-        ValueError: it is not, or not plainly.
-    """
-    data = bytes(part)
-    if data == _EMPTY:
-        return {}
-    if len(data) > settings.harmless or suspicious(data, settings.depth):
-        raise Fault("to be looked at with care")
-    tree = msgpack.unpackb(data, ext_hook=refuse_extension, max_ext_len=0)
-    if type(tree) is not dict:
-        raise Fault("must be an object")
-    return tree

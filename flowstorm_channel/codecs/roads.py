@@ -1,0 +1,279 @@
+"""The fast roads from a message to its event: for what is plainly in order, by far the most.
+
+A road gives the event of a message, or None for whatever is not plainly in order: something that is declared
+nowhere, a number at the end of its range, what may exceed a limit, and all that is refused. The codec tries
+its roads one after the other, and then reads the message in the ordinary way, whose verdict and words count.
+
+Nothing is parsed that takes more than the limits allow. What a doubled name hides is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from json import JSONDecoder
+from types import ModuleType
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+
+from flowstorm_channel.codecs.compile import maker
+from flowstorm_channel.codecs.dispatch import READERS
+from flowstorm_channel.codecs.scalars import from_base64
+from flowstorm_channel.codecs.settings import AROUND, Settings
+from flowstorm_channel.codecs.unpack import bounds_of, refuse_extension
+from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
+from flowstorm_channel.limits import Limits
+from flowstorm_channel.schema import Kind, members
+
+__all__ = [
+    "FastRoad",
+    "block_of",
+    "leave_room",
+    "may_hold_long_number",
+    "no_road",
+    "packed_structs_road",
+    "packed_trees_road",
+    "structs_road",
+    "trees_road",
+]
+
+FastRoad = Callable[[Any], "Event | None"]
+"""The event of a message, or None when it has to be read in another way."""
+
+
+def no_road(data: Any) -> None:
+    """For limits that leave no room."""
+
+
+# ------------------------------------------------------------ JSON
+
+LONG = 1024
+"""Characters from which a block is better decoded without parsing JSON."""
+_BINARY_START, _BINARY_END = '{"type":"Binary","data":"', '"}'
+_START, _END = len(_BINARY_START), -len(_BINARY_END)
+
+
+def block_of(text: str) -> bytes | None:
+    """The block of a Binary that is spelled as we spell it, without parsing JSON; None for all else.
+
+    Raises:
+        ValueError: it is not base64.
+    """
+    if text.startswith(_BINARY_START) and text.endswith(_BINARY_END):
+        return from_base64(text[_START:_END])
+    return None
+
+
+@lru_cache(maxsize=64)
+def structs_road(settings: Settings, msgspec: ModuleType) -> FastRoad:
+    """JSON, by msgspec. The limits leave room."""
+    from flowstorm_channel.codecs.structs import ELEMENTS, structs
+
+    made = structs(msgspec, binary=False)
+    decode, free = made.decode, made.free
+    limits = settings.limits
+    nesting, items, audio = limits.nesting, limits.items, limits.audio_bytes
+    few = items < ELEMENTS
+    most = min(limits.message_bytes, limits.string_bytes)
+    short = min(most // 4, 2 * items, LONG)
+    make = maker(BinaryEvent)
+
+    def read(data: Any) -> Any:
+        try:
+            text = data if type(data) is str else _text(data, most)
+            if len(text) <= short:
+                return decode(text).fill(settings)
+            if len(text) > most // 4 and len(text.encode()) > most:
+                return None
+            block = block_of(text)
+            if block is not None:
+                return make(data=block) if len(block) <= audio else None
+            struct = decode(text)
+            if len(text) > 2 * items and (few or type(struct) in free) and _exceeds(text, nesting, items):
+                return None
+            return struct.fill(settings)
+        except Exception:
+            return None
+
+    return read
+
+
+@lru_cache(maxsize=64)
+def trees_road(settings: Settings, orjson: ModuleType | None) -> FastRoad:
+    """JSON, by the parser of the standard library or by orjson. The limits leave room."""
+    limits = settings.limits
+    nesting, items, audio = limits.nesting, limits.items, limits.audio_bytes
+    most = min(limits.message_bytes, limits.string_bytes)
+    short = min(most // 4, 2 * items, LONG)
+    make, parse = maker(BinaryEvent), _parse if orjson is None else _parse_by(orjson)
+
+    def read(data: Any) -> Any:
+        try:
+            text = data if type(data) is str else _text(data, most)
+            if len(text) > short:
+                if len(text) > most // 4 and len(text.encode()) > most:
+                    return None
+                block = block_of(text)
+                if block is not None:
+                    return make(data=block) if len(block) <= audio else None
+                if len(text) > 2 * items and _exceeds(text, nesting, items):
+                    return None
+            tree = parse(text)
+            return READERS[tree["type"]](tree, settings)
+        except Exception:
+            return None
+
+    return read
+
+
+def _text(data: bytes, most: int) -> str:
+    if len(data) > most:
+        raise ValueError("before time is spent on it")
+    return str(data, "utf-8")
+
+
+def _exceeds(text: str, nesting: int, items: int) -> bool:
+    """Whether more may be inside each other, or beside each other, than is allowed."""
+    return text.count("{") + text.count("[") > nesting or text.count(",") >= items
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+# The scanner of the standard library itself, written in C: `json.loads` is three Python functions around it.
+_scan: Callable[[str, int], tuple[Any, int]] = JSONDecoder(parse_constant=_refuse).scan_once  # type: ignore[attr-defined]
+
+
+def _parse(text: str) -> Any:
+    if "\\" in text and ("\\ud" in text or "\\uD" in text):
+        raise ValueError("it may hold a lone surrogate")
+    if not text.isascii():
+        text.encode()
+    tree, end = _scan(text, 0)
+    if end != len(text) and text[end:].strip(" \t\n\r"):
+        raise ValueError("something follows it")
+    return tree
+
+
+def _parse_by(orjson: ModuleType) -> Callable[[str], Any]:
+    loads = orjson.loads
+
+    def parse(text: str) -> Any:
+        if may_hold_long_number(text):
+            raise ValueError("it makes a float of an integer that is too long for it")
+        return loads(text)
+
+    return parse
+
+
+_LONGEST = 18
+_ANY_LONG = b"0" * (_LONGEST + 1)
+_SAMPLED = 6
+_ANY_SAMPLED = b"0" * (_LONGEST // _SAMPLED)
+_DIGITS_ALIKE = bytes(0x30 if 0x30 <= byte < 0x3A else 0x20 for byte in range(256))
+
+
+def may_hold_long_number(text: str) -> bool:
+    """Whether so many digits follow each other that they may be an integer of more than 64 bits.
+
+    Raises:
+        UnicodeEncodeError: the text holds a lone surrogate.
+    """
+    # Of so many digits some are met by who looks at every sixth character.
+    if _ANY_SAMPLED not in text[::_SAMPLED].encode().translate(_DIGITS_ALIKE):
+        return False
+    return _ANY_LONG in text.encode().translate(_DIGITS_ALIKE)
+
+
+# ------------------------------------------------------------ msgpack
+
+
+@lru_cache(maxsize=64)
+def packed_structs_road(settings: Settings, msgspec: ModuleType) -> FastRoad:
+    """Msgpack, by msgspec. The limits leave room."""
+    from flowstorm_channel.codecs.structs import ELEMENTS, FREE_NAME, structs
+
+    made = structs(msgspec, binary=True)
+    decode, free, blocks, free_name = made.decode, made.free, made.blocks, FREE_NAME.encode()
+    limits = settings.limits
+    most = min(limits.message_bytes, limits.string_bytes, limits.audio_bytes)
+    short = min(most, limits.items)
+    few = limits.items < ELEMENTS
+
+    def read(data: Any) -> Any:
+        try:
+            if len(data) > most or type(data) is not bytes:
+                return None
+            struct = decode(data)
+            kind = type(struct)
+            if kind in free and data.count(free_name) != free[kind](struct):
+                return None  # one may be hidden behind a doubled name, with extensions in it
+            if len(data) > short and kind not in blocks and _exceeds_packed(data, few):
+                return None
+            return struct.fill(settings)
+        except Exception:
+            return None
+
+    return read
+
+
+def _exceeds_packed(data: bytes, few: bool) -> bool:
+    """Whether an object may have too many members, with names doubled, or an array too many elements."""
+    return 0xDE in data or 0xDF in data or (few and (0xDC in data or 0xDD in data))
+
+
+@lru_cache(maxsize=64)
+def packed_trees_road(settings: Settings) -> FastRoad:
+    """Msgpack, by the package msgpack. The limits leave room."""
+    unpack, bounds = msgpack.unpackb, bounds_of(settings.limits)
+    most, short = settings.limits.message_bytes, settings.harmless
+
+    def read(data: Any) -> Any:
+        try:
+            if len(data) <= short:
+                # To hand over all bounds takes as long as unpacking a short message.
+                tree = unpack(data, ext_hook=refuse_extension, max_ext_len=0)
+            elif len(data) <= most:
+                tree = unpack(data, ext_hook=refuse_extension, **bounds)
+            else:
+                return None
+            return READERS[tree["type"]](tree, settings)
+        except Exception:
+            return None
+
+    return read
+
+
+# ------------------------------------------------------------ what the declarations imply
+
+
+def leave_room(limits: Limits) -> bool:
+    """Whether what is declared keeps limits in any case; else there is no fast road."""
+    depth, width = (max(map(measure, SPELLINGS.values())) for measure in (_depth, _width))
+    return limits.nesting > max(depth, AROUND) and limits.items >= width
+
+
+def _inside(cls: type) -> list[tuple[int, type]]:
+    """The classes of the members of a class, each with the number of arrays around it."""
+    found = []
+    for each in members(cls):
+        shape, arrays = each.shape, 0
+        if shape.kind is Kind.LIST:
+            shape, arrays = shape.of, 1
+        if shape.kind is Kind.OBJECT:
+            found.append((arrays, shape.of))
+        elif shape.kind is Kind.UNION:
+            found += [(arrays, of) for of in shape.of]
+    return found
+
+
+def _depth(cls: type) -> int:
+    # A free object, or an empty array, is at least one more.
+    return 1 + max([1, *(arrays + _depth(of) for arrays, of in _inside(cls))])
+
+
+def _width(cls: type) -> int:
+    own = 1 + sum(1 + len(each.aliases) for each in members(cls))
+    return max([own, *(_width(of) for _, of in _inside(cls))])
