@@ -220,7 +220,7 @@ class Channel(ABC):
         *("__dict__", "__weakref__"),
         *("_audio", "_clock", "_decoded", "_due", "_end", "_finished", "_flowing", "_handy", "_heard"),
         *("_in_hand", "_inbox", "_inbox_bytes", "_outbox", "_outbox_bytes", "_plans", "_question", "_rules"),
-        *("_state", "_told", "_woken", "dropped", "limits", "timeouts", "wake"),
+        *("_promised", "_state", "_told", "_woken", "dropped", "limits", "timeouts", "wake"),
     )
 
     RULES: ClassVar[Rules]
@@ -249,6 +249,7 @@ class Channel(ABC):
         self.wake = wake
         """Called when the host's own doing gave the machine something to do; may be set later."""
         self._woken = False
+        self._promised: float | None = None  # when the host comes at the latest, as it was told
         self._rules = self.RULES
         self._state = State.CLOSED
         self._audio = Audio.CLOSED
@@ -459,14 +460,18 @@ class Channel(ABC):
 
     def next_deadline(self) -> float | None:
         """When the host should run its loop again even if nothing has come: a time of the clock."""
-        if not self._due or (self._question is not None and self._end is None):
-            return None
-        return min(self._due.values())
+        self._promised = due = self._next_due()
+        return due
 
     def timeout(self) -> float | None:
         """The same in seconds from now, never negative: for a `select` or a blocking read."""
         due = self.next_deadline()
         return None if due is None else max(0.0, due - self._clock())
+
+    def _next_due(self) -> float | None:
+        if not self._due or (self._question is not None and self._end is None):
+            return None
+        return min(self._due.values())
 
     # -------------------------------------------------------- for servers and clients: hooks
 
@@ -636,8 +641,17 @@ class Channel(ABC):
 
     def _notify(self) -> None:
         """Wake the host when there is something for it that no data and no time brought."""
-        if self._told or self._outbox or self._decoded:
+        if self._has_news() or self._is_due_sooner():
             self._call_host()
+
+    def _has_news(self) -> bool:
+        """Whether there is something to tell or to send."""
+        return bool(self._told or self._outbox or self._decoded)
+
+    def _is_due_sooner(self) -> bool:
+        """Whether the host would come too late, if it came when it was told to."""
+        due = self._next_due()
+        return due is not None and (self._promised is None or due < self._promised)
 
     def _call_host(self) -> None:
         """Wake the host, once until it comes."""

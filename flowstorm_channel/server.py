@@ -717,7 +717,7 @@ class ServerChannel(Channel):
 
     def _utterance_ended(self) -> None:
         self._start("utterance ended")
-        self._call_host()
+        self._notify()
 
     def _recognized(self, heard: Input, *, final: bool, reason: str = "recognized") -> None:
         if self._audio is not Audio.OPEN:

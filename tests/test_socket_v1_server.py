@@ -1810,10 +1810,26 @@ def test_a_word_that_changes_nothing_wakes_nobody() -> None:
     woken: list[int] = []
     host = server_in(LISTENING, wake=lambda: woken.append(1))
     stream = host.listen()
+    host.server.next_deadline()
     woken.clear()
     stream.recognized("x", final=False)
     stream.ready()
     assert woken == []
+
+
+def test_a_deadline_that_is_due_sooner_than_the_host_was_told_wakes_it() -> None:
+    woken: list[int] = []
+    host = server_in(LISTENING, wake=lambda: woken.append(1))
+    stream = host.listen()
+    host.receive(init(silenceTimeout=100))
+    host.forget()
+    assert host.server.next_deadline() == 5
+    woken.clear()
+    stream.recognized("x", final=False)  # the silence is counted anew, and less is allowed now
+    assert (host.server.next_deadline(), woken) == (0.1, [1])
+    host.step()
+    stream.recognized("y", final=False)
+    assert woken == [1]
 
 
 def test_a_deadline_that_the_host_starts_wakes_it() -> None:

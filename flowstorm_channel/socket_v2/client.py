@@ -335,9 +335,8 @@ class SocketV2Client(ClientChannel):
         if put is not None and put.writing and not put.over:
             put.put(END)
 
-    def _notify(self) -> None:
-        if self._told or any(each.pending for each in self._requests):
-            self._call_host()
+    def _has_news(self) -> bool:
+        return bool(self._told) or any(each.pending for each in self._requests)
 
     def _next_event(self) -> Event | Control:
         if self._opened and not self._told:
