@@ -17,6 +17,7 @@ from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, TooLateE
 from flowstorm_channel.events import (
     BinaryEvent,
     ClosedEvent,
+    ConnectionFailedEvent,
     ErrorEvent,
     Event,
     FaultEvent,
@@ -202,6 +203,26 @@ def test_before_the_handshake_nothing_else_can_come(message: Message) -> None:
 def test_after_the_handshake_no_other_can_come(message: Message) -> None:
     host = client_in(SLEEPING)
     refused(host, lambda: host.client.receive_data(message))
+
+
+def test_what_cannot_come_is_told_with_what_can() -> None:
+    host = ClientHost()
+    host.client.open()
+    with pytest.raises(LocalProtocolError, match="bring str to a client in Closed") as caught:
+        host.client.receive_data("text")
+    assert caught.value.legal == ("ResponseHead", "Close")
+    host.receive(ResponseHead(status=101))
+    with pytest.raises(LocalProtocolError, match="bring ResponseHead to a client in Open") as caught:
+        host.client.receive_data(ResponseHead(status=101))
+    assert caught.value.legal == ("str", "bytes", "Close")
+
+
+def test_a_client_knows_where_it_connects_to() -> None:
+    host = ClientHost()
+    host.client.open()
+    (head,) = host.sent_messages()
+    assert isinstance(head, RequestHead)
+    assert (host.client.url, head.url) == ("ws://host/socket", "ws://host/socket")
 
 
 def test_what_follows_the_handshake_may_come_with_it() -> None:
@@ -1453,6 +1474,38 @@ def test_a_client_tries_again_every_ten_seconds() -> None:
         assert "ConnectionFailed 1006" in host.told()
 
 
+def test_who_connects_before_the_time_has_come_does_not_try_again_then() -> None:
+    host = client_in(LISTENING)
+    host.lost()
+    host.advance(4)
+    host.client.open()
+    assert host.client.timeout() == 16  # the outage is announced then
+    host.forget()
+    host.advance(6)
+    assert host.sent() == []
+
+
+def test_an_outage_is_told_with_its_reason() -> None:
+    host = client_in(LISTENING)
+    host.receive(Close(1012, "restarting"))
+    host.advance(10)
+    host.receive(ResponseHead(status=503))
+    assert host.events == [
+        ConnectionFailedEvent(code=1012, reason="restarting"),
+        ConnectionFailedEvent(code=503, reason="HTTP 503"),
+    ]
+
+
+def test_a_client_whose_handshake_was_refused_tries_again() -> None:
+    host = client_in(LISTENING)
+    host.lost()
+    host.advance(10)
+    host.receive(ResponseHead(status=503))
+    host.forget()
+    host.advance(10)
+    assert host.sent() == ["connect"]
+
+
 def test_an_outage_is_announced_once() -> None:
     host = client_in(LISTENING)
     host.lost()
@@ -1755,6 +1808,7 @@ def test_msgpack_is_spoken_when_the_server_consents() -> None:
     host.client.send_audio(b"12")
     host.client.send(BinaryEvent(data=b""))
     sent = host.sent_messages()
+    assert {type(each) for each in sent} == {bytes}
     assert lines(list(decoded(sent))) == ["Input x", "InputAudioStreamOpen", "audio 2"]
     assert sent[-1] == b""
     host.receive(codec.encode(BinaryEvent(data=b"123")))

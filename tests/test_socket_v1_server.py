@@ -34,6 +34,7 @@ from flowstorm_channel.events import (
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.server import AudioStream, Turn
 from flowstorm_channel.socket_v1 import SocketV1Server
+from flowstorm_channel.socket_v1.frames import Frames
 from flowstorm_channel.states import Audio, State
 from flowstorm_channel.testing import ManualClock
 from flowstorm_channel.values import ExpectedPhrase, Input, Response, ResponseItem, SttMode, Transcript
@@ -97,6 +98,10 @@ def test_the_handshake_is_answered_with_101() -> None:
             (("sec-websocket-protocol", "other, flowstorm.v1+msgpack"),),
             (("Sec-WebSocket-Protocol", "flowstorm.v1+msgpack"),),
         ),
+        (
+            (("Sec-WebSocket-Protocol", "flowstorm.v1+msgpack,other"),),
+            (("Sec-WebSocket-Protocol", "flowstorm.v1+msgpack"),),
+        ),
     ],
 )
 def test_the_subprotocol_is_answered_only_when_it_was_offered(
@@ -125,12 +130,19 @@ def test_with_msgpack_every_event_is_a_binary_message() -> None:
     host.step()
     host.turn.say(b"tune")
     host.turn.finish()
-    sent = list(decoded(host.sent_messages()))
-    assert lines(sent) == [
+    messages = host.sent_messages()
+    assert {type(each) for each in messages} == {bytes}
+    assert lines(list(decoded(messages))) == [
         *("Ready", "InputAudioStreamOpen", "SessionStarted s1", "Recognized final yes"),
         *("audio 4", "Response"),
     ]
     assert host.told() == ["Init", "InputAudioStreamOpen", "audio 4", "Input yes"]
+
+
+def test_frames_are_json_unless_both_ends_asked_for_msgpack() -> None:
+    frames = Frames(Limits())
+    assert frames.write(ReadyEvent()) == '{"type":"Ready"}'
+    assert frames.write(BinaryEvent(data=b"1234")) == frames.write(frames.read(b"1234")) == b"1234"
 
 
 def test_with_msgpack_garbage_is_a_fault() -> None:

@@ -121,9 +121,9 @@ def test_a_hostile_message_is_an_event_or_refused(message: str | bytes) -> None:
                 assert isinstance(codec.decode(message), Event)
 
 
-def test_most_hostile_objects_are_refused() -> None:
+def test_a_hostile_object_shrinks_to_one_fault_in_a_plain_event() -> None:
     bad = find(strategies.hostile_objects(), lambda tree: refused(tree))
-    assert len(json.dumps(bad)) < 60
+    assert len(json.dumps(bad)) < 200  # the plainest Input, with a null in it, or less
 
 
 def refused(tree: dict[str, object]) -> bool:
