@@ -66,6 +66,7 @@ __all__ = ["ClientChannel", "ClientOptions", "ClientTurn"]
 
 DEFAULT_CONFIG = ClientConfig(send_response_items=True, stt_interim_results=True)
 _PLAYING = (State.RESPONDING, State.PAUSED)
+_AUDIO_OPEN = Audio.OPEN  # see channel
 
 
 class _Names(ChannelOptions):
@@ -263,7 +264,7 @@ class ClientChannel(Channel):
             Whether it goes out. It is dropped, and counted in `dropped`, when nobody listens (D-43) or when
             more than `Limits.queued_bytes` wait already.
         """
-        listened = self._audio is Audio.OPEN and self._allows("> Binary")
+        listened = self._audio is _AUDIO_OPEN and self._allows("> Binary")
         if not block or not listened or self._outbox_bytes > self.limits.queued_bytes:
             self.dropped += bool(block)
             return False
