@@ -7,12 +7,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 
-# Before anything is imported that may use them; the workers of xdist inherit the variable.
-for _absent in filter(None, os.environ.get("FLOWSTORM_CHANNEL_WITHOUT", "").split(",")):
-    sys.modules[_absent] = None  # type: ignore[assignment]
-
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import pytest
+from hypothesis import settings
 
 # Every run tries other examples, so that a few at a time will do: see `examples` in tests/depth.py.
 # How long one takes says nothing where browsers and servers run beside it.
