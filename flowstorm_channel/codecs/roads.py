@@ -86,8 +86,8 @@ def structs_road(settings: Settings, msgspec: ModuleType) -> FastRoad:
                 return decode(text).fill(settings)
             if len(text) > most // 4 and len(text.encode()) > most:
                 return None
-            block = block_of(text)
-            if block is not None:
+            if text.startswith(_BINARY_START) and text.endswith(_BINARY_END):  # see `block_of`
+                block = from_base64(text[_START:_END])
                 return make(data=block) if len(block) <= audio else None
             struct = decode(text)
             if len(text) > 2 * items and (few or type(struct) in free) and _exceeds(text, nesting, items):
