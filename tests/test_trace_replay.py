@@ -532,6 +532,16 @@ def distorted(tree: dict[str, Any], rng: random.Random) -> dict[str, Any]:
     return {**tree, name: rng.choice(ODD)}
 
 
+def test_a_refusal_can_be_printed_whatever_the_recording_holds() -> None:
+    with everything_recorded() as tape:
+        SocketV1Server(clock=ManualClock())
+    (opened,) = (tree_of_entry(each) for each in tape.recording.entries)
+    opened["settings"] = {**opened["settings"], "limits": {"\udce0" + "x" * 5000: 1}}
+    with pytest.raises(RemoteProtocolError, match=r"entry 1 cannot be replayed: .*\\udce0") as refused:
+        replay(Recording(tape.recording.head, (entry_of_tree(opened),)))
+    assert len(str(refused.value).encode()) < 1100
+
+
 def test_what_is_no_event_of_a_wire_is_noted() -> None:
     class Odd(Event):
         pass

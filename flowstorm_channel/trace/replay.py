@@ -56,6 +56,10 @@ class Replay:
     channels: int
 
 
+_TOLD = 1000
+"""Characters of an error."""
+
+
 def replay(recording: Recording, machines: Mapping[str, type[Channel]] | None = None) -> Replay:
     """Do again what was recorded.
 
@@ -73,7 +77,9 @@ def replay(recording: Recording, machines: Mapping[str, type[Channel]] | None = 
         for index, entry in enumerate(recording.entries, 1):
             stage.play(index - 1, entry)
     except RemoteProtocolError as error:
-        raise RemoteProtocolError(f"entry {index} cannot be replayed: {error}") from None
+        # A recording of anybody's making may hold what UTF-8 has no form for, of any length.
+        told = str(error)[:_TOLD].encode("utf-8", "backslashreplace").decode()
+        raise RemoteProtocolError(f"entry {index} cannot be replayed: {told}") from None
     return Replay(
         differences=tuple(stage.differences),
         entries=stage.played,
