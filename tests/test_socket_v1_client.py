@@ -365,6 +365,16 @@ def test_an_error_before_ready() -> None:
     assert host.due_in() == 10
 
 
+def test_a_connection_that_is_given_up_neither_sends_nor_hears_anything_more() -> None:
+    host = ClientHost()
+    host.client.open()
+    host.forget()
+    host.feed(ResponseHead(status=101), {"type": "Error", "text": "no"}, READY, item())
+    events = [type(each).__name__ for each in host.client.events()]
+    assert events == ["ErrorEvent", "ConnectionFailedEvent"]
+    assert list(host.client.data_to_send()) == [Close(1000, "refused")]
+
+
 def test_before_ready_audio_is_dropped() -> None:
     host = client_in(OPENED)
     host.receive(b"12", b"", {"type": "Binary", "data": "AAAA"})
