@@ -22,7 +22,9 @@ from tests.load.run import Plan, Result, run
 from tests.load.schedule import Strike, make_schedule
 
 STRUCK = ("vanish", "kill", "clock-jump")
-TURNS = 120
+TURNS = 100
+PATIENCE = {"silent": 4.0}
+"""Seconds; nobody has to wait for the others."""
 
 
 # ------------------------------------------------------------ whole runs
@@ -34,10 +36,13 @@ def results() -> dict[str, Result]:
 
     async def all_of_them() -> list[Result]:
         struck = Plan(TURNS, rounds=1, faults=STRUCK, mortal=0.2)
-        unstruck = (Plan(TURNS, 1, (), application=name, mortal=0.0, patience=5.0) for name in APPLICATIONS)
+        unstruck = (
+            Plan(TURNS, 1, (), application=name, mortal=0.0, patience=PATIENCE.get(name, 60.0))
+            for name in APPLICATIONS
+        )
         return await asyncio.gather(run(struck), *map(run, unstruck))
 
-    found = asyncio.run(asyncio.wait_for(all_of_them(), 120))
+    found = asyncio.run(asyncio.wait_for(all_of_them(), 300))
     return dict(zip(("struck", *APPLICATIONS), found, strict=True))
 
 
@@ -75,6 +80,11 @@ def test_a_defect_is_noticed_as_what_it_is(
     assert not result.passed
     assert {kind for kind, found in attrs.asdict(result.verdict).items() if found} == kinds
     assert result.memory_back == (application != "leaking")
+
+
+def test_silence_is_told_by_the_turn(results: dict[str, Result]) -> None:
+    missed = [text.split()[0] for text in results["silent"].verdict.lost if text.endswith("in 4 s")]
+    assert any(number.isdecimal() and int(number) % 20 == 0 for number in missed)
 
 
 # ------------------------------------------------------------ the books

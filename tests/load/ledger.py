@@ -150,10 +150,6 @@ class Conversation:
         self._book.acknowledged.add(answer.number)
         self._possible = {answer.number}
 
-    def hear_again(self, text: str) -> None:
-        """Something came that nobody had asked for."""
-        self._book.verdict.doubled.append(f"{self.device} heard unasked {text[:120]!r}")
-
     def refuse(self) -> None:
         """The turn was refused; what it did before that is not known."""
         self._book.refused += 1

@@ -174,6 +174,9 @@ async def _strike(world: World, name: str, traffic: Traffic, *strikes: Strike) -
     for strike in strikes:
         while traffic.done < strike.at:
             await asyncio.sleep(0.02)
-        print(f"{name}: {traffic.done} turns, {strike.fault}", file=sys.stderr, flush=True)
+        found = {
+            kind: len(findings) for kind, findings in attrs.asdict(world.book.verdict).items() if findings
+        }
+        print(f"{name}: {traffic.done} turns, {strike.fault} {found or ''}", file=sys.stderr, flush=True)
         await FAULTS[strike.fault](world)
         world.struck[strike.fault] += 1
