@@ -111,6 +111,7 @@ def test_the_keyboard_is_enough(visit: Callable[..., Visitor]) -> None:
     visitor.page.keyboard.type("command")
     press("Enter")
     visitor.sees("Choose one of these.")
+    visitor.is_in("Listening")  # where there is no longer anything to stop or to pause on the way
     for _ in range(5):
         press("Shift+Tab")
     expect(visitor.page.get_by_role("button", name="image")).to_be_focused()
