@@ -10,7 +10,7 @@ Nothing is parsed that takes more than the limits allow. What a doubled name hid
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from json import JSONDecoder
 from types import ModuleType
 from typing import Any
@@ -269,11 +269,13 @@ def _inside(cls: type) -> list[tuple[int, type]]:
     return found
 
 
+@cache
 def _depth(cls: type) -> int:
     # A free object, or an empty array, is at least one more.
     return 1 + max([1, *(arrays + _depth(of) for arrays, of in _inside(cls))])
 
 
+@cache
 def _width(cls: type) -> int:
     own = 1 + sum(1 + len(each.aliases) for each in members(cls))
     return max([own, *(_width(of) for _, of in _inside(cls))])
