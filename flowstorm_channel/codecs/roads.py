@@ -251,8 +251,14 @@ def packed_trees_road(settings: Settings) -> FastRoad:
 
 def leave_room(limits: Limits) -> bool:
     """Whether what is declared keeps limits in any case; else there is no fast road."""
-    depth, width = (max(map(measure, SPELLINGS.values())) for measure in (_depth, _width))
+    depth, width = _room()
     return limits.nesting > max(depth, AROUND) and limits.items >= width
+
+
+@cache
+def _room() -> tuple[int, int]:
+    """How deep an event may be nested, and how many items it may have in one place, by declaration."""
+    return max(map(_depth, SPELLINGS.values())), max(map(_width, SPELLINGS.values()))
 
 
 def _inside(cls: type) -> list[tuple[int, type]]:
@@ -269,13 +275,11 @@ def _inside(cls: type) -> list[tuple[int, type]]:
     return found
 
 
-@cache
 def _depth(cls: type) -> int:
     # A free object, or an empty array, is at least one more.
     return 1 + max([1, *(arrays + _depth(of) for arrays, of in _inside(cls))])
 
 
-@cache
 def _width(cls: type) -> int:
     own = 1 + sum(1 + len(each.aliases) for each in members(cls))
     return max([own, *(_width(of) for _, of in _inside(cls))])
