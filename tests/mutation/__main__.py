@@ -45,21 +45,33 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _judge(name: str, options: argparse.Namespace) -> bool:
-    """Judge the mutants of one target; whether enough are found."""
+    """Judge the mutants of one target; whether enough are found, and every reason is of a mutant."""
     from tests.mutation.judge import Verdict, judged, measured
+    from tests.mutation.mutants import mutants
+    from tests.mutation.same import Reasons
+    from tests.mutation.types import TypeChecker
 
-    target = TARGETS[name]
+    target, reasons = TARGETS[name], Reasons(name)
     baseline = measured(target)
     counts: Counter[Verdict] = Counter()
-    for mutant, verdict in judged(_chosen(name, options), target, baseline, options.processes):
-        counts[verdict] += 1
-        if verdict is not Verdict.KILLED:
-            print(f"{verdict.value} {_said(mutant)}", flush=True)
-    total = counts.total()
-    score = 100 * (total - counts[Verdict.SURVIVED]) / (total or 1)
+    with TypeChecker() as types:
+        for mutant, found in judged(_chosen(name, options), target, baseline, options.processes):
+            verdict = found
+            if found is Verdict.SURVIVED and mutant in reasons:
+                verdict = Verdict.SAME
+            elif found is Verdict.SURVIVED and types.refuses(mutant):
+                verdict = Verdict.REFUSED
+            counts[verdict] += 1
+            if verdict in (Verdict.SURVIVED, Verdict.TIMED_OUT):
+                print(f"{verdict.value} {_said(mutant)}", flush=True)
+    stale = reasons.stale(mutant for path in target.files for mutant in mutants(path))
+    for each in stale:
+        print(f"there is no such mutant: {each}")
+    different = counts.total() - counts[Verdict.SAME]
+    score = 100 * (different - counts[Verdict.SURVIVED]) / (different or 1)
     told = ", ".join(f"{each.value} {counts[each]}" for each in Verdict)
-    print(f"{name}: mutants {total}, {told}: {score:.1f} %", flush=True)
-    return score >= ENOUGH
+    print(f"{name}: mutants {counts.total()}, {told}: {score:.1f} %", flush=True)
+    return score >= ENOUGH and not stale
 
 
 def _chosen(name: str, options: argparse.Namespace) -> list[Mutant]:

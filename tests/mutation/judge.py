@@ -46,7 +46,9 @@ class Verdict(Enum):
 
     KILLED = "killed"
     TIMED_OUT = "timed out"
+    REFUSED = "refused by mypy"
     SURVIVED = "survived"
+    SAME = "the same to everybody"
 
 
 @attrs.frozen
