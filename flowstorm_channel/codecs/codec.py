@@ -85,8 +85,6 @@ class Codec(ABC, Generic[In, Out]):
         """
         if issubclass(cls, Event):
             return of_class(cls, self.decode(data))
-        if self._road is None:
-            self._decide()
         read = reader(cls)
         try:
             value: V = read(self._parse(data), self._settings)

@@ -15,7 +15,7 @@ no look at an annotation while a message is in flight. `source()` shows what was
         new.text = v
         if "confidence" in o and (v := o["confidence"]) is not None:
             n += 1
-            new.confidence = v if type(v) is float and not v - v else number(v)
+            new.confidence = v if type(v) is float and lowest <= v <= highest else number(v, settings)
         else:
             new.confidence = default_confidence
         if n != len(o) and settings.exact and not known(o):
@@ -50,7 +50,7 @@ from typing import Any, TypeVar
 import attrs
 
 from flowstorm_channel.codecs.faults import Fault
-from flowstorm_channel.codecs.scalars import number, read_bytes, read_time, to_base64, write_time
+from flowstorm_channel.codecs.scalars import PLAIN, number, read_bytes, read_time, to_base64, write_time
 from flowstorm_channel.codecs.settings import DEFAULTS_OF_THE_CODEC, Settings
 from flowstorm_channel.codecs.trees import plain_of, settle, text_of
 from flowstorm_channel.locales import check_zone, locale_from_wire, locale_to_wire
@@ -298,10 +298,8 @@ def _read_value(shape: Shape, wire: str, place: str, names: dict[str, Any]) -> l
             lines += [f"if v not in {shape.choices!r}:", f'    raise Fault("{wire} has no legal value")']
         return [*lines, f"{place} = v"]
     if kind is Kind.NUMBER:
-        names["number"] = number
-        return [
-            f"{place} = v if type(v) is float and not v - v else number(v)"
-        ]  # infinity less itself is not zero
+        names |= {"lowest": -PLAIN, "highest": PLAIN, "number": number}
+        return [f"{place} = v if type(v) is float and lowest <= v <= highest else number(v, settings)"]
     if kind is Kind.MAP:
         names["settle"] = settle
         return [f"{place} = settle(v, settings)"]

@@ -14,14 +14,7 @@ from flowstorm_channel.codecs.compile import reader, text_writer
 from flowstorm_channel.codecs.dispatch import text_of_event
 from flowstorm_channel.codecs.explain import read_event, read_object
 from flowstorm_channel.codecs.faults import Fault
-from flowstorm_channel.codecs.roads import (
-    LONG,
-    FastRoad,
-    block_of,
-    may_hold_long_number,
-    structs_road,
-    trees_road,
-)
+from flowstorm_channel.codecs.roads import LONG, FastRoad, block_of, structs_road, trees_road
 from flowstorm_channel.codecs.scalars import to_base64
 from flowstorm_channel.codecs.settings import Settings
 from flowstorm_channel.codecs.trees import Marked, inspect
@@ -104,7 +97,6 @@ class JsonCodec(Codec[str | bytes, str]):
         limits = self.limits
         self._most = limits.message_bytes
         self._fast_text: FastText | None = None
-        self._loads: Callable[[str], Any] | None = None
         # A text of so few characters of ASCII cannot exceed any limit.
         self._harmless = min(limits.message_bytes, limits.string_bytes, limits.items, 2 * limits.nesting)
 
@@ -118,8 +110,6 @@ class JsonCodec(Codec[str | bytes, str]):
             from flowstorm_channel.codecs.encode import fast_text
 
             self._fast_text = fast_text(msgspec)
-        if (orjson := extras.orjson()) is not None:
-            self._loads = orjson.loads
         return super()._decide()
 
     def decode_tree(self, data: str | bytes) -> Any:
@@ -129,8 +119,6 @@ class JsonCodec(Codec[str | bytes, str]):
             LimitExceeded: it is more than the limits allow.
             RemoteProtocolError: it is not JSON.
         """
-        if self._road is None:
-            self._decide()
         try:
             return self._parse(data)
         except self.REFUSALS:
@@ -170,12 +158,6 @@ class JsonCodec(Codec[str | bytes, str]):
             (length > self._harmless or not text.isascii()) and self._may_exceed(text)
         ):
             return self._parse_with_care(data)
-        # Of integers that are too long for it orjson makes floats, and we refuse them.
-        if (loads := self._loads) is not None and not may_hold_long_number(text):
-            try:
-                return loads(text)
-            except ValueError:
-                pass  # the verdict, and its words, are those of the standard library
         try:
             tree, end = _scan(text, 0 if text[0] == "{" else _white(text, 0))
         except Fault:

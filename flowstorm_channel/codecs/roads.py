@@ -30,7 +30,6 @@ __all__ = [
     "FastRoad",
     "block_of",
     "leave_room",
-    "may_hold_long_number",
     "no_road",
     "packed_structs_road",
     "packed_trees_road",
@@ -106,7 +105,8 @@ def trees_road(settings: Settings, orjson: ModuleType | None) -> FastRoad:
     nesting, items, audio = limits.nesting, limits.items, limits.audio_bytes
     most = min(limits.message_bytes, limits.string_bytes)
     short = min(most // 4, 2 * items, LONG)
-    make, parse = maker(BinaryEvent), _parse if orjson is None else _parse_by(orjson)
+    # Of integers that are too long for it orjson makes floats, and such floats are not plainly in order.
+    make, parse = maker(BinaryEvent), _parse if orjson is None else orjson.loads
 
     def read(data: Any) -> Any:
         try:
@@ -155,36 +155,6 @@ def _parse(text: str) -> Any:
     if end != len(text) and text[end:].strip(" \t\n\r"):
         raise ValueError("something follows it")
     return tree
-
-
-def _parse_by(orjson: ModuleType) -> Callable[[str], Any]:
-    loads = orjson.loads
-
-    def parse(text: str) -> Any:
-        if may_hold_long_number(text):
-            raise ValueError("it makes a float of an integer that is too long for it")
-        return loads(text)
-
-    return parse
-
-
-_LONGEST = 18
-_ANY_LONG = b"0" * (_LONGEST + 1)
-_SAMPLED = 6
-_ANY_SAMPLED = b"0" * (_LONGEST // _SAMPLED)
-_DIGITS_ALIKE = bytes(0x30 if 0x30 <= byte < 0x3A else 0x20 for byte in range(256))
-
-
-def may_hold_long_number(text: str) -> bool:
-    """Whether so many digits follow each other that they may be an integer of more than 64 bits.
-
-    Raises:
-        UnicodeEncodeError: the text holds a lone surrogate.
-    """
-    # Of so many digits some are met by who looks at every sixth character.
-    if _ANY_SAMPLED not in text[::_SAMPLED].encode().translate(_DIGITS_ALIKE):
-        return False
-    return _ANY_LONG in text.encode().translate(_DIGITS_ALIKE)
 
 
 # ------------------------------------------------------------ msgpack

@@ -102,15 +102,22 @@ def read_bytes(value: Any, settings: Settings) -> bytes:
 # ------------------------------------------------------------ numbers
 
 
-def number(value: Any) -> float:
-    """An integer as a float, for all that is not a finite float.
+PLAIN = 2.0**63 - 1024
+"""The greatest float below it: some parsers make a greater one of an integer of more than 64 bits."""
+
+
+def number(value: Any, settings: Settings) -> float:
+    """A number as a float, for all that is not plainly one.
 
     Raises:
-        Fault: it is none, or one of more than 64 bits.
+        Fault: it is none, is infinite, or is an integer of more than 64 bits; or perhaps is one, where this
+            must be known exactly.
     """
-    if type(value) is not int or value not in INTEGERS:
-        raise Fault("must be a finite number")
-    return float(value)
+    if type(value) is int and value in INTEGERS:
+        return float(value)
+    if type(value) is float and not settings.exact and not value - value:  # infinity less itself is not zero
+        return value
+    raise Fault("must be a finite number")
 
 
 # ------------------------------------------------------------ times

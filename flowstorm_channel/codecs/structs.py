@@ -35,7 +35,7 @@ from flowstorm_channel.codecs.compile import (
     indented,
     target,
 )
-from flowstorm_channel.codecs.scalars import read_bytes, read_time, usual_time
+from flowstorm_channel.codecs.scalars import PLAIN, read_bytes, read_time, usual_time
 from flowstorm_channel.codecs.settings import DEFAULTS_OF_THE_CODEC, Settings
 from flowstorm_channel.codecs.trees import settle
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
@@ -123,7 +123,7 @@ class Structs:
                 return Annotated[int, meta(ge=-(2**63), le=2**63 - 1)]
             case Kind.NUMBER:
                 # Integers come as floats too. Those that may not have fitted into 64 bits are not for here.
-                return Annotated[float, meta(gt=-(2.0**63), lt=2.0**63)]
+                return Annotated[float, meta(ge=-PLAIN, le=PLAIN)]
             case Kind.BOOLEAN:
                 return bool
             case Kind.BYTES:

@@ -7,7 +7,7 @@ from json.encoder import encode_basestring as quote
 from typing import Any
 
 from flowstorm_channel.codecs.faults import Fault, form, shown
-from flowstorm_channel.codecs.scalars import to_base64
+from flowstorm_channel.codecs.scalars import PLAIN, to_base64
 from flowstorm_channel.codecs.settings import AROUND, Settings
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.schema import INTEGERS
@@ -33,13 +33,16 @@ class Marked:
         return self.problem
 
 
-def inspect(tree: Any, limits: Limits, *, free: str | None = None, depth: int = 1) -> None:
+def inspect(
+    tree: Any, limits: Limits, *, free: str | None = None, depth: int = 1, greatest: float = _GREATEST
+) -> None:
     """Check what no type says: bounds, finite numbers, integers of 64 bits, real text.
 
     Args:
         free: a member of the outermost object for which neither the bound on strings nor that on arrays
             holds, because another one does: the data of Binary.
         depth: of `tree`; the event is 1.
+        greatest: that a float may be.
 
     Raises:
         Fault: with the place.
@@ -55,7 +58,7 @@ def inspect(tree: Any, limits: Limits, *, free: str | None = None, depth: int = 
             try:
                 _inspect_string(key, limits)
                 if key != free:
-                    inspect(value, limits, depth=depth + 1)
+                    inspect(value, limits, depth=depth + 1, greatest=greatest)
             except Fault as fault:
                 raise fault.inside(key) from None
     elif kind is list:
@@ -63,14 +66,14 @@ def inspect(tree: Any, limits: Limits, *, free: str | None = None, depth: int = 
         index = -1
         try:
             for index, value in enumerate(tree):  # noqa: B007
-                inspect(value, limits, depth=depth + 1)
+                inspect(value, limits, depth=depth + 1, greatest=greatest)
         except Fault as fault:
             raise fault.inside(index) from None
     elif kind is int:
         if tree not in INTEGERS:
             raise Fault("the integer does not fit into 64 bits")
     elif kind is float:
-        if not -_GREATEST <= tree <= _GREATEST:
+        if not -greatest <= tree <= greatest:
             raise Fault(f"{tree!r} is not a finite number")
     elif kind is Marked:
         raise Fault(tree.problem)
@@ -110,7 +113,7 @@ def settle(tree: Any, settings: Settings) -> dict[str, Any]:
         for value in tree.values():
             if type(value) not in _SETTLED:
                 # How deep it stands is not known here: as deep as any may be.
-                inspect(value, settings.limits, depth=AROUND + 1)
+                inspect(value, settings.limits, depth=AROUND + 1, greatest=PLAIN)
     return tree
 
 
