@@ -279,7 +279,10 @@ ODD_JSON = [
     ),
     *(
         INPUT % each
-        for each in ('{"a":18446744073709551616,"a":1}', '{"b":1,"a":2,"b":3}', '{"a":"\\ud800"}')
+        for each in (
+            *('{"a":18446744073709551616,"a":1}', '{"b":1,"a":2,"b":3}', '{"a":"\\ud800"}'),
+            *(f'{{"a":{DEEP},"a":"\\ud83d\\ude00"}}', f'{{"a":"\\ud800","a":{DEEP}}}'),
+        )
     ),
     *(
         INPUT % ("{" + ",".join(f'"{n}":{n}' for n in range(count)) + "}")
@@ -365,6 +368,16 @@ ODD_MSGPACK = [
             *(
                 b"\x81\xa1a\xdc" + n.to_bytes(2, "big") + b"\x01" * n
                 for n in (15, 16, 17, 30, 31, 999, 1001, 2001)
+            ),
+            *(
+                b"\x82\xa1a" + each + b"\xa1a\x01"
+                for each in (
+                    b"\xd4\x05x",
+                    b"\x81\x01\x01",
+                    b"\xc4\x01a",
+                    b"\xdc\x03\xe9" + b"\x01" * 1001,
+                    b"\xa1\xff",
+                )
             ),
             b"\x81\xa1a\xd9\xf0" + b"x" * 240,
             b"\x81\xaaattributes\x01",

@@ -194,12 +194,15 @@ class JsonCodec(Codec[str | bytes, str]):
             Fault: with the place.
         """
         text = self._text(data)
-        Brackets(self.limits).check(text.encode())
         start = _white(text, 0)
         try:
             tree, end = _scan_marking(text, start)
         except (JSONDecodeError, StopIteration) as error:
             raise Fault(_not_json(text, error)) from None
+        except RecursionError:
+            # Because of what is in the message; or because the host itself has gone deep before it called.
+            Brackets(self.limits).check(text.encode())
+            raise
         if _white(text, end) != len(text):
             raise Fault(f"something follows the JSON text at character {end}")
         inspect(tree, self.limits, free="data" if _is_binary(tree) else None)

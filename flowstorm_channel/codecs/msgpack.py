@@ -16,7 +16,7 @@ from flowstorm_channel.codecs.headers import Headers
 from flowstorm_channel.codecs.roads import FastRoad, packed_structs_road, packed_trees_road
 from flowstorm_channel.codecs.settings import Settings
 from flowstorm_channel.codecs.trees import inspect
-from flowstorm_channel.codecs.unpack import bounds_of, refuse_extension, suspicious
+from flowstorm_channel.codecs.unpack import bounds_of, suspicious, unpack
 from flowstorm_channel.events import Event
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.schema import Value
@@ -46,10 +46,9 @@ class MsgpackCodec(Codec[bytes, bytes]):
         if len(data) > limits.message_bytes:
             raise Fault("too long", limit=True)
         if len(data) <= self._settings.harmless:
-            # To hand over all bounds takes as long as unpacking a short message.
-            tree = msgpack.unpackb(data, ext_hook=refuse_extension, max_ext_len=0)
+            tree = unpack(data)
         else:
-            tree = msgpack.unpackb(data, ext_hook=refuse_extension, **self._bounds)
+            tree = unpack(data, **self._bounds)
         if suspicious(data, limits.nesting):
             inspect(tree, limits)
         return tree
@@ -63,7 +62,7 @@ class MsgpackCodec(Codec[bytes, bytes]):
         if end != len(data):
             raise Fault(f"something follows the map at byte {end}")
         try:
-            tree = msgpack.unpackb(data, strict_map_key=False, **self._bounds)
+            tree = unpack(data, strict_map_key=False, **self._bounds)
         except UnicodeDecodeError as error:
             raise Fault(f"a string is not UTF-8: {error.reason}") from None
         except TypeError:

@@ -15,13 +15,11 @@ from json import JSONDecoder
 from types import ModuleType
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
-
 from flowstorm_channel.codecs.compile import maker
 from flowstorm_channel.codecs.dispatch import READERS
 from flowstorm_channel.codecs.scalars import from_base64
 from flowstorm_channel.codecs.settings import AROUND, Settings
-from flowstorm_channel.codecs.unpack import bounds_of, refuse_extension
+from flowstorm_channel.codecs.unpack import bounds_of, unpack
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.schema import Kind, members
@@ -163,14 +161,13 @@ def _parse(text: str) -> Any:
 @lru_cache(maxsize=64)
 def packed_structs_road(settings: Settings, msgspec: ModuleType) -> FastRoad:
     """Msgpack, by msgspec. The limits leave room."""
-    from flowstorm_channel.codecs.structs import ELEMENTS, FREE_NAME, structs
+    from flowstorm_channel.codecs.structs import FREE_NAME, structs
 
     made = structs(msgspec, binary=True)
     decode, free, blocks, free_name = made.decode, made.free, made.blocks, FREE_NAME.encode()
     limits = settings.limits
     most = min(limits.message_bytes, limits.string_bytes, limits.audio_bytes)
     short = min(most, limits.items)
-    few = limits.items < ELEMENTS
 
     def read(data: Any) -> Any:
         try:
@@ -180,7 +177,7 @@ def packed_structs_road(settings: Settings, msgspec: ModuleType) -> FastRoad:
             kind = type(struct)
             if kind in free and data.count(free_name) != free[kind](struct):
                 return None  # one may be hidden behind a doubled name, with extensions in it
-            if len(data) > short and kind not in blocks and _exceeds_packed(data, few):
+            if len(data) > short and kind not in blocks and _may_exceed(data):
                 return None
             return struct.fill(settings)
         except Exception:
@@ -189,24 +186,23 @@ def packed_structs_road(settings: Settings, msgspec: ModuleType) -> FastRoad:
     return read
 
 
-def _exceeds_packed(data: bytes, few: bool) -> bool:
-    """Whether an object may have too many members, with names doubled, or an array too many elements."""
-    return 0xDE in data or 0xDF in data or (few and (0xDC in data or 0xDD in data))
+def _may_exceed(data: bytes) -> bool:
+    """Whether an array or object of sixteen or more may begin in it, perhaps behind a doubled name."""
+    return 0xDC in data or 0xDD in data or 0xDE in data or 0xDF in data
 
 
 @lru_cache(maxsize=64)
 def packed_trees_road(settings: Settings) -> FastRoad:
     """Msgpack, by the package msgpack. The limits leave room."""
-    unpack, bounds = msgpack.unpackb, bounds_of(settings.limits)
+    bounds = bounds_of(settings.limits)
     most, short = settings.limits.message_bytes, settings.harmless
 
     def read(data: Any) -> Any:
         try:
             if len(data) <= short:
-                # To hand over all bounds takes as long as unpacking a short message.
-                tree = unpack(data, ext_hook=refuse_extension, max_ext_len=0)
+                tree = unpack(data)
             elif len(data) <= most:
-                tree = unpack(data, ext_hook=refuse_extension, **bounds)
+                tree = unpack(data, **bounds)
             else:
                 return None
             return READERS[tree["type"]](tree, settings)

@@ -38,6 +38,7 @@ from flowstorm_channel.codecs.compile import (
 from flowstorm_channel.codecs.scalars import PLAIN, read_bytes, read_time, usual_time
 from flowstorm_channel.codecs.settings import DEFAULTS_OF_THE_CODEC, Settings
 from flowstorm_channel.codecs.trees import settle
+from flowstorm_channel.codecs.unpack import unpack
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
 from flowstorm_channel.limits import DEFAULT_LIMITS
 from flowstorm_channel.locales import check_zone, locale_from_wire
@@ -114,7 +115,9 @@ class Structs:
             return [(each.name, declared, field(name=each.wire))]
         if _struct_brings_default(cls, each):
             return [(each.name, declared, field(name=each.wire, default=each.default))]
-        return [(each.name, declared | None, field(name=each.wire, default=None))]
+        # What is packed may also be a null, and is in no union.
+        nullable = declared if declared is self._msgspec.Raw else declared | None
+        return [(each.name, nullable, field(name=each.wire, default=None))]
 
     def _type(self, shape: Shape) -> Any:
         kind, meta = shape.kind, self._msgspec.Meta
@@ -129,7 +132,8 @@ class Structs:
             case Kind.BYTES:
                 return bytes if self._binary else str
             case Kind.MAP:
-                return dict[str, Any]
+                # msgspec would not look at what a doubled name hides: an extension, the name of a member.
+                return self._msgspec.Raw if self._binary else dict[str, Any]
             case Kind.ENUM:
                 return shape.of
             case Kind.OBJECT:
@@ -259,14 +263,23 @@ def _value(shape: Shape, names: dict[str, Any]) -> str:
             names["read_bytes"] = read_bytes
             return "read_bytes(v, settings)"
         case Kind.MAP:
-            names["settle"] = settle
-            return "settle(v, settings)"
+            names["free_object"] = _free_object
+            return "free_object(v, settings)"
         case Kind.LIST:
             filler = _filler_of(shape.of, names)
             return f"tuple([{filler}(each, settings) for each in v])"
         case Kind.OBJECT | Kind.UNION:
             return f"{_filler_of(shape, names)}(v, settings)"
     return "v"
+
+
+def _free_object(value: Any, settings: Settings) -> dict[str, Any]:
+    """Return what JSON, or msgpack that is still packed, holds.
+
+    Raises:
+        ValueError: it is for another road.
+    """
+    return settle(value if type(value) is dict else unpack(value), settings)
 
 
 def _filler_of(shape: Shape, names: dict[str, Any]) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
 
 from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.limits import Limits
 
-__all__ = ["bounds_of", "refuse_extension", "suspicious"]
+__all__ = ["bounds_of", "suspicious", "unpack"]
 
 _NO_CONTAINERS = bytes(byte for byte in range(256) if not (0x80 <= byte < 0xA0 or 0xDC <= byte < 0xE0))
 
@@ -19,7 +23,6 @@ def bounds_of(limits: Limits) -> dict[str, int]:
         "max_bin_len": limits.audio_bytes,
         "max_array_len": limits.items,
         "max_map_len": limits.items,
-        "max_ext_len": 0,
     }
 
 
@@ -46,6 +49,10 @@ def suspicious(data: bytes, nesting: int) -> bool:
     )
 
 
-def refuse_extension(code: int, data: bytes) -> Any:
-    """Raise `Fault` for an object of no type that is used here."""
+def _refuse_extension(code: int, data: bytes) -> Any:
     raise Fault(f"not msgpack that is used here: an extension of type {code}, {len(data)} bytes")
+
+
+unpack: Callable[..., Any] = partial(msgpack.unpackb, ext_hook=_refuse_extension, max_ext_len=0)
+"""Unpacks dicts, lists and scalars, or raises ValueError. `bounds_of` gives keywords for it: they take as
+long as unpacking a short message."""
