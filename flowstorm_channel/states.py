@@ -122,12 +122,9 @@ def legal(row: Mapping[str, object], way: str = "") -> list[str]:
     Args:
         way: only what is received (``<``) or sent (``>``); everything without it.
     """
-    found = {}
-    for each in row:
-        if each.startswith(way):
-            name = " ".join(part for part in each.split() if part not in _MACHINE_ONLY)
-            found[name.removeprefix(way).strip()] = True
-    return list(found)
+    allowed = (each for each in row if each.startswith(way) and each != "< fault")
+    names = (" ".join(part for part in each.split() if part not in _MACHINE_ONLY) for each in allowed)
+    return list(dict.fromkeys(name.removeprefix(way).strip() for name in names))
 
 
 _MACHINE_ONLY = frozenset({"stale", "idle", "end", "known", "echoed", "pausing", "asleep"})
