@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from flowstorm_channel.codecs.faults import Fault
+from flowstorm_channel.codecs.faults import TooDeep
 from flowstorm_channel.limits import Limits
 
 __all__ = ["Brackets"]
@@ -48,7 +48,7 @@ class Brackets:
             data: what was given before, and more.
 
         Raises:
-            Fault: it is nested too deep.
+            TooDeep: it is.
         """
         before, end = self._position, None
         while end is None and self._position < stop:
@@ -89,7 +89,7 @@ class Brackets:
             if byte in _OPENING:
                 self._depth += 1
                 if self._depth > self._nesting:
-                    raise Fault(f"nested more than {self._nesting} deep", limit=True)
+                    raise TooDeep(self._nesting)
             else:
                 self._depth -= 1
                 if self._depth <= 0:
@@ -99,7 +99,7 @@ class Brackets:
         """Follow the nesting of a whole text, whether or not it is JSON.
 
         Raises:
-            Fault: it is nested too deep.
+            TooDeep: it is.
         """
         while self.find_end(data, len(data)) is not None:
             self._depth = 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowstorm_channel.errors import LimitExceeded, RemoteProtocolError
 
-__all__ = ["Fault", "form", "shown"]
+__all__ = ["Fault", "TooDeep", "form", "shown"]
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 _ECHOED = 40
@@ -45,6 +45,20 @@ class Fault(ValueError):
         """The exception for the host, with the path from the event down."""
         path = "".join(reversed(self._steps)).removeprefix(".")
         return (LimitExceeded if self.limit else RemoteProtocolError)(self.problem, path=path)
+
+
+class TooDeep(Fault):
+    """Objects and arrays are inside each other too often. A place so deep would be longer than it helps.
+
+    Args:
+        most: how many may be.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"nested more than {most} deep", limit=True)
+
+    def inside(self, step: str | int) -> Fault:  # noqa: ARG002
+        return self
 
 
 def shown(value: Any) -> str:

@@ -6,7 +6,7 @@ at a declared length only when the whole of the object is there. Here every leng
 
 from __future__ import annotations
 
-from flowstorm_channel.codecs.faults import Fault
+from flowstorm_channel.codecs.faults import Fault, TooDeep
 from flowstorm_channel.limits import Limits
 
 __all__ = ["Headers"]
@@ -86,11 +86,11 @@ class Headers:
             elif first in _ARRAYS or 0x90 <= first < 0xA0:
                 children = length if width else first & 0x0F
                 self._check(children, self._limits.items, "more than {} elements")
-                self._check(len(waiting) + 1, self._limits.nesting, "nested more than {} deep")
+                self._check_depth(len(waiting) + 1)
             elif first in _MAPS or 0x80 <= first < 0x90:
                 length = length if width else first & 0x0F
                 self._check(length, self._limits.items, "more than {} members")
-                self._check(len(waiting) + 1, self._limits.nesting, "nested more than {} deep")
+                self._check_depth(len(waiting) + 1)
                 children = 2 * length
             else:
                 raise Fault(f"not msgpack that is used here: an object of type 0x{first:02x}")
@@ -109,6 +109,10 @@ class Headers:
                     return position if position <= stop else None
             self._position = position
         return None
+
+    def _check_depth(self, depth: int) -> None:
+        if depth > self._limits.nesting:
+            raise TooDeep(self._limits.nesting)
 
     def _check(self, length: int, most: int, problem: str) -> None:
         if length > most:

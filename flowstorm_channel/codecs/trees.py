@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from json.encoder import encode_basestring as quote
 from typing import Any
 
-from flowstorm_channel.codecs.faults import Fault, form, shown
+from flowstorm_channel.codecs.faults import Fault, TooDeep, form, shown
 from flowstorm_channel.codecs.scalars import PLAIN, to_base64
 from flowstorm_channel.codecs.settings import AROUND, Settings
 from flowstorm_channel.limits import Limits
@@ -83,7 +83,7 @@ def inspect(
 
 def _inspect_size(tree: dict[Any, Any] | list[Any], limits: Limits, depth: int) -> None:
     if depth > limits.nesting:
-        raise Fault(f"nested more than {limits.nesting} deep", limit=True)
+        raise TooDeep(limits.nesting)
     if len(tree) > limits.items:
         what = "members" if type(tree) is dict else "elements"
         raise Fault(f"more than {limits.items} {what}", limit=True)

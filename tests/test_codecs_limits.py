@@ -1,0 +1,123 @@
+"""What is just as much as a limit allows is taken, and what is one more is refused, whatever is installed."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import msgpack
+import pytest
+
+from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, extras
+from flowstorm_channel.errors import LimitExceeded
+from flowstorm_channel.limits import Limits
+
+EXTRAS = {"plain": ("msgspec", "orjson", "pybase64"), "orjson": ("msgspec",), "speed": ()}
+"""What is not found."""
+
+
+def in_input(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "Input", "input": {"transcript": {"text": ""}, "attributes": attributes}}
+
+
+def nested(depth: int) -> Any:
+    return [nested(depth - 1)] if depth else 1
+
+
+MESSAGES: dict[str, list[Any]] = {
+    "string_bytes": [
+        lambda size: {"type": "Error", "text": "a" * size},
+        lambda size: {"type": "Error", "text": "é" * (size // 2) + "a" * (size % 2)},
+        lambda size: {"type": "Later", "text": "a" * size},
+        lambda size: in_input({"a" * size: 1}),
+        lambda size: in_input({"a": ["\n" * size]}),
+    ],
+    "items": [
+        lambda size: in_input({str(index): 1 for index in range(size)}),
+        lambda size: in_input({"a": [1] * size}),
+        lambda size: {"type": "Later", "a": [1] * size},
+        lambda size: {"type": "Log", "entries": [{}] * size},
+        lambda size: {"type": "Later", **{str(index): 1 for index in range(1, size)}},
+    ],
+    "nesting": [
+        lambda size: in_input({"a": nested(size - 3)}),
+        lambda size: in_input({"a": [1, {"b": nested(size - 5)}]}),
+        lambda size: {"type": "Later", "a": nested(size - 1)},
+        lambda size: {"type": "Later", "a": "x" * 2000, "b": nested(size - 1)},
+    ],
+    "audio_bytes": [lambda size: {"type": "Binary", "data": b"a" * size}],
+    "log_entries": [
+        lambda size: {"type": "Log", "entries": [{}] * size},
+        lambda size: {"type": "Response", "response": {"logs": [{}] * size}},
+    ],
+}
+"""Messages that reach a limit, by what it is."""
+SIZES = {"nesting": (9, 16, 40, 64)}
+WORDS = {
+    "string_bytes": "a string of more than {} bytes",
+    "items": r"more than {} (elements|members)",
+    "nesting": "nested more than {} deep",
+    "audio_bytes": "more than {} bytes",
+    "log_entries": "more than {} log entries",
+}
+
+
+def in_json(tree: Any) -> str:
+    return json.dumps(
+        tree,
+        ensure_ascii=False,
+        separators=(",", ":"),
+        default=lambda data: base64.b64encode(data).decode(),
+    )
+
+
+FORMS: dict[str, tuple[Any, Any]] = {"JSON": (JsonCodec, in_json), "msgpack": (MsgpackCodec, msgpack.packb)}
+
+
+@pytest.fixture(params=EXTRAS)
+def installed(request, monkeypatch):
+    for name in EXTRAS[request.param]:
+        monkeypatch.setattr(extras, name, lambda: None)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("name", "number", "size"),
+    [
+        (name, number, size)
+        for name, made in MESSAGES.items()
+        for number in range(len(made))
+        for size in SIZES.get(name, (16, 40, 700, 3000))
+    ],
+)
+def test_just_as_much_is_taken_and_one_more_is_not(form, name, number, size):
+    cls, written = FORMS[form]
+    most = {"items": 4000, "log_entries": 4000, name: size}
+    codec, message = cls(Limits(**most)), MESSAGES[name][number]
+    event = codec.decode(written(message(size)))
+    assert codec.decode(codec.encode(event)) == event
+    with pytest.raises(LimitExceeded, match=WORDS[name].format(size)):
+        codec.decode(written(message(size + 1)))
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("text", ["a", "é"])
+@pytest.mark.parametrize("size", [50, 1000, 1100, 5000])
+def test_a_message_may_be_as_long_as_the_limit(form, text, size):
+    cls, written = FORMS[form]
+    message = written({"type": "Error", "text": text * size})
+    length = len(message.encode()) if isinstance(message, str) else len(message)
+    assert cls(Limits(message_bytes=length)).decode(message).text == text * size
+    with pytest.raises(LimitExceeded, match=f"a message of more than {length - 1} bytes"):
+        cls(Limits(message_bytes=length - 1)).decode(message)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_place_that_is_too_deep_is_not_spelled_out(form):
+    cls, written = FORMS[form]
+    with pytest.raises(LimitExceeded) as caught:
+        cls().decode(written(in_input({"a": nested(64)})))
+    assert caught.value.path == ""
