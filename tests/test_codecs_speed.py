@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, encode, extras, structs
 from flowstorm_channel.codecs import compile as compiler
-from flowstorm_channel.codecs.compile import Direction, function, source
+from flowstorm_channel.codecs.compile import Direction, function, reader, source
+from flowstorm_channel.codecs.dispatch import READERS
 from flowstorm_channel.codecs.scalars import from_base64, to_base64
 from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import (
@@ -401,6 +402,17 @@ ODD_MSGPACK = [
 def test_odd_msgpack_is_read_the_same(message):
     everywhere("msgpack", "decode", message)
     everywhere("msgpack", "decode", bytearray(message))
+
+
+@pytest.mark.parametrize("installed", HIDDEN)
+@pytest.mark.parametrize(("form", "messages"), [("JSON", ODD_JSON), ("msgpack", ODD_MSGPACK)])
+def test_what_was_read_before_changes_nothing(form, messages, installed):
+    decode = codec(form, installed).decode
+    for message in messages:
+        READERS.clear()
+        first = outcome(decode, message)
+        READERS.update({name: reader(cls) for name, cls in SPELLINGS.items()})
+        assert outcome(decode, message) == first
 
 
 class Text(str):

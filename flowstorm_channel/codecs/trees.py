@@ -110,7 +110,9 @@ def settle(tree: Any, settings: Settings) -> dict[str, Any]:
     if type(tree) is not dict:
         raise Fault("must be an object")
     if settings.exact:
-        for value in tree.values():
+        for name, value in tree.items():
+            if type(name) is not str:  # msgpack also has names of bytes
+                raise Fault("the name of a member must be a string")
             if type(value) not in _SETTLED:
                 # How deep it stands is not known here: as deep as any may be.
                 inspect(value, settings.limits, depth=AROUND + 1, greatest=PLAIN)
