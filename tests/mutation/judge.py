@@ -19,6 +19,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
+from functools import cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -107,19 +108,41 @@ class _Same:
 
 @attrs.define(eq=False)
 class _Measuring(_Same):
-    """Notes which test runs which line, and for how long."""
+    """Notes which test runs which line, and for how long.
+
+    Each test begins with empty caches. Else only the first would run what many rely on.
+    """
 
     coverage: coverage.Coverage
     seconds: dict[str, float] = attrs.field(factory=dict)
+    caches: list[Callable[[], object]] = attrs.field(factory=list)
+
+    def pytest_collection_finish(self) -> None:
+        self.caches = list(_caches())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        for clear in self.caches:
+            clear()
         self.coverage.switch_context(item.nodeid)
         begin = time.perf_counter()
         try:
             return (yield)
         finally:
             self.seconds[item.nodeid] = time.perf_counter() - begin
+
+
+def _caches() -> Iterator[Callable[[], object]]:
+    """What empties the caches of the library and of its tests: of functions, and dicts that are empty now."""
+    for each in gc.get_objects():
+        if isinstance(each, _Cached) and not _is_foreign(each.__module__):
+            yield each.cache_clear
+    for name, module in list(sys.modules.items()):
+        if not _is_foreign(name):
+            yield from (each.clear for each in vars(module).values() if type(each) is dict and not each)
+
+
+_Cached = type(cache(len))
 
 
 @attrs.define(eq=False)
