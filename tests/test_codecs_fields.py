@@ -290,6 +290,51 @@ def test_what_no_codec_can_carry_is_refused_anywhere_in_msgpack(message, problem
     assert str(caught.value) == problem
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("a", "a"),
+        ("_A1$", "_A1$"),
+        ("$", "$"),
+        ("n" * 40, "n" * 40),
+        ("n" * 41, "['" + "n" * 38 + "…]"),
+        ("n" * 80, "['" + "n" * 38 + "…]"),
+        ("1a", "['1a']"),
+        ("a.b", "['a.b']"),
+        ("a-" + "n" * 36, "['a-" + "n" * 36 + "']"),
+        ("a-" + "n" * 37, "['a-" + "n" * 36 + "…]"),
+        ("č", r"['\u010d']"),
+        ("aé", r"['a\xe9']"),
+        ("", "['']"),
+        (" ", "[' ']"),
+    ],
+)
+def test_a_path_is_short_and_printable(name, path):
+    inner = f"{path}[1].b[0]"
+    for tree, told in (({name: float("nan")}, path), ({name: [1, {"b": [float("nan")]}]}, inner)):
+        with pytest.raises(RemoteProtocolError) as in_json:
+            JSON.decode(json.dumps({"type": "Later", **tree}))
+        with pytest.raises(RemoteProtocolError) as in_msgpack:
+            MSGPACK.decode(msgpack.packb({"type": "Later", **tree}))
+        assert (in_json.value.path, in_msgpack.value.path) == (told, told)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("x" * 38, "'" + "x" * 38 + "'"),
+        ("x" * 39, "'" + "x" * 38 + "…"),
+        ("x" * 100_000, "'" + "x" * 38 + "…"),
+        ("é" * 9, "'" + r"\xe9" * 9 + "'"),
+        ("é" * 10, "'" + r"\xe9" * 9 + r"\x" + "…"),
+        ("it's", '"it\'s"'),
+    ],
+    ids=lambda each: ascii(each)[:30],
+)
+def test_a_value_of_the_peer_is_echoed_short_and_printable(given, shown):
+    assert refusal(input_with(zoneId=given)) == f"input.zoneId: {shown} is not a known time zone"
+
+
 def test_numbers_and_texts_that_only_look_suspicious_are_kept():
     data = {"type": "Later", "š": [1.5, 3.4e38, 1.7e308, "Ʉ ʰ ą č", b"\xca\xcb"], "big": [2**64 - 1]}
     assert MSGPACK.decode(msgpack.packb(data)).data == data

@@ -15,11 +15,12 @@ import pytest
 
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, dispatch, encode, extras
 from flowstorm_channel.codecs import compile as compiler
-from flowstorm_channel.codecs.compile import Direction, function, maker, reader
+from flowstorm_channel.codecs.compile import Direction, function, maker, reader, source
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.events import InitEvent
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.schema import JsonMap, LocaleTag, Moment, Value, ZoneName, member, wire_class
-from flowstorm_channel.values import Input, LogEntry
+from flowstorm_channel.values import Input, LogEntry, Word
 from tests.test_codecs_events import ACCEPTED, SENT, packed
 
 JSON, MSGPACK = JsonCodec(), MsgpackCodec()
@@ -314,6 +315,8 @@ REFUSED: list[tuple[str, Any, str, str]] = [
     ("pet", {"type": "Dog"}, "'name'", "pet.name: is missing"),
     ("pets", "x", "pets must be an array", "pets: must be an array, not a string"),
     ("pets", [{"type": "Cow"}], "'Cow'", "pets[0].type: 'Cow' is not one of Cat, Dog"),
+    ("logs", {}, "logs must be an array", "logs: must be an array, not an object"),
+    ("logs", [[]], "must be an object", "logs[0]: must be an object, not an array"),
     ("sign", 0, "sign has no legal value", "sign: 0 is not one of 1, -1"),
     ("sign", "1", "sign must be an integer of 64 bits", "sign: must be an integer, not a string"),
 ]
@@ -323,9 +326,8 @@ REFUSED: list[tuple[str, Any, str, str]] = [
 def test_what_is_wrong_is_refused_at_once_and_explained(
     name: str, value: Any, brief: str, careful: str
 ) -> None:
-    for cls in (Everything, Perhaps) if value is not None else (Everything,):
-        if name not in attrs.fields_dict(cls):
-            continue
+    classes = (Everything, Perhaps, Usually) if value is not None else (Everything,)
+    for cls in (each for each in classes if name in attrs.fields_dict(each)):
         tree = {**(EVERYTHING if cls is Everything else {}), name: value}
         with pytest.raises((ValueError, TypeError, KeyError)) as caught:
             reader(cls)(tree, MSGPACK._settings)
@@ -388,6 +390,7 @@ def test_log_entries_are_counted_before_they_are_read() -> None:
         ({"key": "k", "message": "s"}, {"session": None}),
         ({"key": "k", "session": "a", "message": {"id": "s"}}, {"session": "s"}),
         ({"key": "k", "message": {"id": "s"}, "session": "a"}, {"session": "a"}),
+        ({"key": "k", "session": {"id": "s"}, "message": {"id": "s"}}, {"session": "s"}),
         ({"key": "k", "message": {"both": "a"}}, {"both": "a"}),
         ({"key": "k", "twice": "t"}, {"both": "t"}),
         ({"key": "k", "twice": "t", "message": {"both": "a"}}, {"both": "a"}),
@@ -432,31 +435,42 @@ def shorter(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The tree, and it with one member less."""
     yield tree
     for name in tree:
-        yield {other: value for other, value in tree.items() if other != name}
+        if name != "type":
+            yield {other: value for other, value in tree.items() if other != name}
 
 
-SPELLED = {"key": "k", "odd-name": "p", "pause": 1, "sleep": 1, "message": {"id": "s"}, "twice": "t"}
+SPELLED = {"key": "k", "appKey": "k", "odd-name": "p", "pause": 1, "sleep": 1, "session": "s", "twice": "t"}
 
 
 @pytest.mark.parametrize(
     ("cls", "tree"),
-    [(Everything, EVERYTHING), (Perhaps, PERHAPS), (Usually, USUALLY), (Spelled, {**SPELLED, "appKey": "k"})],
+    [
+        (Everything, EVERYTHING),
+        (Perhaps, PERHAPS),
+        (Usually, USUALLY),
+        (Spelled, SPELLED),
+        (Part, EVERYTHING["part"]),
+        (Word, {"type": "Word", "text": "w", "classes": [], "startTime": 0.5, "endTime": 1.0}),
+        (InitEvent, {"type": "Init", "key": "k", "appKey": "k", "sender": "d", "token": "t"}),
+    ],
 )
-def test_where_all_must_be_known_one_member_more_is_noticed(cls: type[Value], tree: dict[str, Any]) -> None:
-    settings = attrs.evolve(MSGPACK._settings, exact=True)
-    read = reader(cls)
-    for each in shorter({**tree, "more": 1}):
-        given = {name: value for name, value in each.items() if name != "more"}
+@pytest.mark.parametrize("more", range(8))
+def test_where_all_must_be_known_members_that_are_not_are_noticed(
+    cls: type[Value], tree: dict[str, Any], more: int
+) -> None:
+    unknown = {f"more{number}": number for number in range(more)}
+    exactly = attrs.evolve(MSGPACK._settings, exact=True)
+    for given in shorter(tree):
         try:
             value = reader(cls)(given, MSGPACK._settings)
-        except KeyError:  # it is required
+        except (KeyError, ValueError):  # it is required
             continue
-        assert read(each, MSGPACK._settings) == value
-        if "more" in each and "message" not in each:
+        assert reader(cls)({**given, **unknown}, MSGPACK._settings) == value
+        if more:
             with pytest.raises(ValueError, match=r"^there is more in it$"):
-                read(each, settings)
-        elif "message" not in each and "free" not in each:
-            assert read(each, settings) == value
+                reader(cls)({**given, **unknown}, exactly)
+        else:
+            assert reader(cls)(given, exactly) == value
 
 
 # ------------------------------------------------------------ events
@@ -551,3 +565,10 @@ def test_an_enumeration_that_cannot_be_written_is_named(value: Value, problem: s
 def test_a_function_is_compiled_once() -> None:
     for direction in compiler.GENERATORS:
         assert function(Part, direction) is function(Part, direction)
+
+
+@pytest.mark.parametrize("direction", [Direction.READ, Direction.TEXT, Direction.PLAIN, Direction.STRUCT])
+def test_a_source_names_the_classes_of_which_it_holds_others(direction: Direction) -> None:
+    made = source(Everything, direction)
+    for classes in ("Part", "Cat_or_Dog"):
+        assert f"{direction.value}_{classes}(" in made

@@ -106,6 +106,16 @@ def test_what_is_no_such_sequence_is_refused_after_what_came_before(body, told, 
         assert repeated.value is caught.value
 
 
+def test_an_event_in_a_body_may_be_as_deep_as_the_limit():
+    for depth, fits in ((64, True), (65, False)):
+        body = '{"type":"Later","a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
+        if fits:
+            assert [type(event) for event in read(body + READY)] == [UnknownEvent, ReadyEvent]
+        else:
+            with pytest.raises(LimitExceeded, match=r"^nested more than 64 deep$"):
+                read(body + READY)
+
+
 def test_an_event_is_told_with_its_last_byte():
     for codec in (JsonCodec(), MsgpackCodec()):
         decoder = StreamDecoder(codec)
@@ -255,3 +265,16 @@ def test_audio_in_a_body_of_msgpack_costs_a_header_each():
         assert all(len(event.data) == 3200 for event in decoder)
     assert decoder.scanned == 5 * 100
     decoder.close()
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_what_stands_between_objects_is_not_counted(size):
+    decoder = StreamDecoder(JsonCodec())
+    events = ['{"type":"Error","text":"a \\" b"}', '{"type":"Later","a":[{}]}', READY]
+    body = ("[" + " , ".join(events) + "]").encode()
+    found = 0
+    for start in range(0, len(body), size):
+        decoder.feed(body[start : start + size])
+        found += len(list(decoder))
+    assert found == 3
+    assert decoder.scanned == sum(map(len, events))

@@ -44,6 +44,8 @@ class Brackets:
     def find_end(self, data: bytes | bytearray, stop: int) -> int | None:
         """Where the object ends that begins at the first byte; None when that is not before `stop`.
 
+        Whether it is JSON does not matter.
+
         Args:
             data: what was given before, and more.
 
@@ -94,12 +96,3 @@ class Brackets:
                 self._depth -= 1
                 if self._depth <= 0:
                     return self._position
-
-    def check(self, data: bytes) -> None:
-        """Follow the nesting of a whole text, whether or not it is JSON.
-
-        Raises:
-            TooDeep: it is.
-        """
-        while self.find_end(data, len(data)) is not None:
-            self._depth = 0

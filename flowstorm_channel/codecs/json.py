@@ -201,7 +201,8 @@ class JsonCodec(Codec[str | bytes, str]):
             raise Fault(_not_json(text, error)) from None
         except RecursionError:
             # Because of what is in the message; or because the host itself has gone deep before it called.
-            Brackets(self.limits).check(text.encode())
+            encoded = text.encode()
+            Brackets(self.limits).find_end(encoded, len(encoded))
             raise
         if _white(text, end) != len(text):
             raise Fault(f"something follows the JSON text at character {end}")
