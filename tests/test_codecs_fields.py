@@ -390,6 +390,8 @@ def test_bytes_are_read_from_json(given, data):
         ("[-129]", "data[0]: -129 is not a byte: -128 to 255"),
         ("[true]", "data[0]: True is not a byte: -128 to 255"),
         ("[1.0]", "data[0]: 1.0 is not a byte: -128 to 255"),
+        ("NaN", "data: NaN is not a finite number"),
+        ("1e999", "data: 1e999 is too great a number"),
         ("[NaN]", "data[0]: NaN is not a finite number is not a byte"),
         ("[[]]", "data[0]: an array is not a byte: -128 to 255"),
         ("5", "data: must be base64 in a string or an array of bytes, not an integer"),

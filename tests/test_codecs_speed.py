@@ -550,6 +550,12 @@ def test_what_is_not_installed_is_done_without(name, monkeypatch):
     assert getattr(extras, name).__wrapped__() is None
 
 
+@pytest.mark.parametrize("name", extras.__all__)
+def test_what_is_installed_is_found(name):
+    module = pytest.importorskip(name)
+    assert getattr(extras, name).__wrapped__() is module
+
+
 def test_fast_roads_are_not_built_without_msgspec():
     with hidden("msgspec"):
         made = JsonCodec(Limits(items=999))

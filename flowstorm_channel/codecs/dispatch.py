@@ -12,7 +12,6 @@ from flowstorm_channel.codecs.compile import (
     reader,
     text_writer,
 )
-from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.codecs.settings import Settings
 from flowstorm_channel.codecs.trees import plain_of, text_of
 from flowstorm_channel.errors import LocalProtocolError
@@ -37,16 +36,10 @@ def event_of(tree: Any, settings: Settings) -> Event:
     read = READERS.get(kind)
     if read is None:
         if kind not in SPELLINGS:
-            return _unknown(tree)
+            return UnknownEvent(data=tree)  # refuses a type that is no text
         read = READERS[kind] = reader(SPELLINGS[kind])
     event: Event = read(tree, settings)
     return event
-
-
-def _unknown(tree: dict[str, Any]) -> UnknownEvent:
-    if type(tree["type"]) is not str:
-        raise Fault("type must be a string")
-    return UnknownEvent(data=tree)
 
 
 def text_of_event(event: Event) -> str:

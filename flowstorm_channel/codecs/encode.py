@@ -103,12 +103,10 @@ def _in_order(cls: type) -> list[Member]:
 @cache
 def _declared(msgspec: ModuleType, cls: type) -> Any:
     """The struct that is written for a class: None is left out, and nothing else."""
-    tag = getattr(cls, "TYPE", None)
     return msgspec.defstruct(
         cls.__name__,
         [(each.name, Any, msgspec.field(name=each.wire, default=None)) for each in _in_order(cls)],
-        tag=tag,
-        tag_field=None if tag is None else "type",
+        tag=getattr(cls, "TYPE", None),  # under the name of "type"
         omit_defaults=True,
         gc=False,
     )

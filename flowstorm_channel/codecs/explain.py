@@ -112,7 +112,7 @@ def _read(shape: Shape, value: Any, settings: Settings) -> Any:
         return _read_list(shape.of, value, settings)
     if kind is Kind.UNION:
         return _read_union(shape, value, settings)
-    return float(value) if kind is Kind.NUMBER else value
+    return value
 
 
 def _read_zone(value: str) -> str:

@@ -65,7 +65,7 @@ def shown(value: Any) -> str:
     """A peer's value, for an error: never long, and printable whatever it holds."""
     if isinstance(value, (dict, list)):
         return form(value)
-    text = ascii(value[: _ECHOED + 1]) if isinstance(value, (str, bytes)) else ascii(value)
+    text = ascii(value[:_ECHOED]) if isinstance(value, (str, bytes)) else ascii(value)
     return text if len(text) <= _ECHOED else text[: _ECHOED - 1] + "…"
 
 

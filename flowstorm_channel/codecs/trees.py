@@ -57,7 +57,7 @@ def inspect(
                 raise Fault(f"the name of a member must be a string, not {form(key)}")
             try:
                 _inspect_string(key, limits)
-                if key != free:
+                if key != free or type(value) is Marked:
                     inspect(value, limits, depth=depth + 1, greatest=greatest)
             except Fault as fault:
                 raise fault.inside(key) from None
