@@ -17,7 +17,7 @@ from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, dispatch, encode, 
 from flowstorm_channel.codecs import compile as compiler
 from flowstorm_channel.codecs.compile import Direction, function, maker, reader, source
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
-from flowstorm_channel.events import BinaryEvent, InitEvent, UnknownEvent
+from flowstorm_channel.events import BinaryEvent, InitEvent, InputEvent, UnknownEvent
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.schema import JsonMap, LocaleTag, Moment, Value, ZoneName, member, wire_class
 from flowstorm_channel.values import Input, LogEntry, Word
@@ -522,6 +522,16 @@ def test_events_are_written_by_msgspec(text: str, event: Any) -> None:
     write: Any = encode.fast_text(extras.msgspec())
     expected = None if type(event) in (BinaryEvent, UnknownEvent) else text
     assert [write(event), write(event)] == [expected, expected]
+
+
+@pytest.mark.parametrize("name", [1, None, True, b"x"])
+def test_a_name_that_is_no_text_is_not_written_even_alone(name: Any) -> None:
+    event = InputEvent(input=Input())
+    attributes: Any = event.input.attributes
+    attributes[name] = True
+    for codec in (JsonCodec(), MsgpackCodec()):
+        with pytest.raises(LocalProtocolError, match=r"^InputEvent cannot be sent: "):
+            codec.encode(event)
 
 
 def test_the_name_of_a_member_is_a_string() -> None:
