@@ -16,7 +16,7 @@ from flowstorm_channel.codecs.roads import FastRoad, leave_room, no_road
 from flowstorm_channel.codecs.settings import Settings, within
 from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import Event
-from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
+from flowstorm_channel.limits import Limits
 from flowstorm_channel.locales import Locale, check_zone
 from flowstorm_channel.schema import Value
 
@@ -46,9 +46,7 @@ class Codec(ABC, Generic[In, Out]):
     )
     """What parsers and compiled functions raise for a message that is refused."""
 
-    def __init__(
-        self, limits: Limits = DEFAULT_LIMITS, *, locale: str = "en", zone_id: str = "Europe/Paris"
-    ) -> None:
+    def __init__(self, limits: Limits, *, locale: str, zone_id: str) -> None:
         self.limits = limits = within(limits)
         self._settings = Settings(limits, Locale(locale), check_zone(zone_id), binary=self.BINARY)
         self._road: FastRoad | None = None
