@@ -31,7 +31,7 @@ from flowstorm_channel.wire import END, Close, CloseCode, End, Message, RequestH
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["HttpServerChannel", "check_head", "declared_length", "head_size", "is_secure"]
+__all__ = ["HttpServerChannel", "check_head", "check_head_size", "declared_length", "head_size", "is_secure"]
 
 
 # ------------------------------------------------------------ heads
@@ -44,15 +44,25 @@ def check_head(head: RequestHead, limits: Limits) -> None:
         LimitExceeded: it is too long.
         RemoteProtocolError: there is a line break, or another control character, in it.
     """
-    size, longest = head_size(head)
-    if longest > limits.header_value_bytes:
-        raise LimitExceeded(f"a header or address of more than {limits.header_value_bytes} bytes")
-    if size > limits.header_bytes:
-        raise LimitExceeded(f"more than {limits.header_bytes} bytes of headers")
+    check_head_size(head, limits)
     for text in (head.method, head.url, *(each for pair in head.headers for each in pair)):
         # Bytes beyond ASCII are legal in values, and cookies of others do hold them.
         if unsafe(text):
             raise RemoteProtocolError("a control character stands in the head of the request")
+
+
+def check_head_size(head: RequestHead | ResponseHead, limits: Limits) -> None:
+    """Refuse a head that is too long, or has something in it that is.
+
+    Raises:
+        LimitExceeded: it is, or has.
+    """
+    size, longest = head_size(head)
+    if longest > limits.header_value_bytes:
+        what = "a header or address" if isinstance(head, RequestHead) else "a header"
+        raise LimitExceeded(f"{what} of more than {limits.header_value_bytes} bytes")
+    if size > limits.header_bytes:
+        raise LimitExceeded(f"more than {limits.header_bytes} bytes of headers")
 
 
 def head_size(head: RequestHead | ResponseHead) -> tuple[int, int]:

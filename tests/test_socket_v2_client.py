@@ -537,7 +537,7 @@ def test_the_mode_is_the_only_one_there_is() -> None:
     "config", [ClientConfig(stt_mode=SttMode.DUPLEX), ClientConfig(tts_file_type=AudioFileType.MULAW)]
 )
 def test_what_v2_cannot_do_cannot_be_wanted(config: ClientConfig) -> None:
-    with pytest.raises(ValueError, match="V2 knows neither"):
+    with pytest.raises(ValueError, match=r"^V2 knows neither SttMode\.DUPLEX nor AudioFileType\.MULAW$"):
         SocketV2Client("http://host/client", key="K", device_id="D", config=config)
 
 
@@ -555,7 +555,8 @@ def test_what_v2_cannot_do_cannot_be_wanted(config: ClientConfig) -> None:
     ids=str,
 )
 def test_what_would_be_another_header_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"control character|cannot be a cookie"):
+    problem = "a control character stands in what is to be a header|'S.*' cannot be a cookie"
+    with pytest.raises(ValueError, match=f"^(?:{problem})$"):
         SocketV2Client("http://host/client", **{"key": "K", "device_id": "D", **settings})
 
 
@@ -733,6 +734,8 @@ def test_the_host_closes(place: Place) -> None:
     wires = tuple(host.wires)
     host.client.close()
     assert not host.client.closed
+    host.tell()
+    assert host.events[-1] == ClosedEvent(code=1000, reason="CLIENT_CLOSE")
     assert host.told() == [*interrupted(place, "closed"), "Closed 1000"]
     assert host.client.closed
     assert host.sent() == aborted(place)
@@ -835,7 +838,7 @@ def test_a_recording_is_sent_as_it_is(media_type: str) -> None:
     host.client.send_recording(recording, media_type)
     assert (host.put.headers["content-type"], host.put.headers["accept"]) == (media_type, JSON)
     assert (host.put.body, host.put.ended) == (recording, True)
-    assert max(len(each) for each in host.put.output if isinstance(each, bytes)) <= 64 * 1024
+    assert [len(each) for each in host.put.output if isinstance(each, bytes)] == [65_536, 65_536, 22_528]
     assert host.told() == []  # neither a GET nor a stream
     assert len(host.wires) == 1
     assert host.at_rest()
@@ -844,6 +847,7 @@ def test_a_recording_is_sent_as_it_is(media_type: str) -> None:
 def test_a_recording_is_answered() -> None:
     host = Host()
     turn = host.client.send_recording(b"x")
+    assert host.put.headers["content-type"] == "audio/wav"
     assert host.client.turn is turn
     host.put.answer(FINAL, item(), response(), END)
     assert host.told() == [
@@ -861,6 +865,45 @@ def test_a_recording_is_answered() -> None:
 def test_what_is_no_recording(place: Place, recording: bytes, media_type: str) -> None:
     host = client_in(place)
     refused(host, lambda: host.client.send_recording(recording, media_type))
+
+
+@pytest.mark.parametrize(
+    ("place", "word", "text"),
+    [
+        (
+            CLOSED,
+            lambda end: end.send_recording(b"x"),
+            "a recording is not legal in Closed (legal: open(), close())",
+        ),
+        (
+            *(SLEEPING, lambda end: end.send_recording(b"x", "audio/ogg")),
+            "1 bytes of audio/ogg are no recording (legal: audio/wav, audio/mpeg, audio/basic)",
+        ),
+        (
+            *(PAUSED, lambda end: end.send(InputAudioStreamCloseEvent())),
+            "InputAudioStreamClose without a stream is not legal in Paused (legal: Log, Input, Recording)",
+        ),
+        (
+            *(PROCESSING, lambda end: end.send(VoteEvent(vote=1))),
+            "Vote is not legal in Processing (legal: Log, Input, Recording)",
+        ),
+        (
+            *(PROCESSING, lambda end: end.open_microphone()),
+            "InputAudioStreamOpen is not legal in Processing (legal: Log, Input, Recording)",
+        ),
+        (
+            *(PROCESSING, lambda end: end.receive_data(END)),
+            "every request has a transport of its own (legal: exchanges)",
+        ),
+    ],
+    ids=range(6),
+)
+def test_a_mistake_is_told_with_what_is_legal(
+    place: Place, word: Callable[[SocketV2Client], object], text: str
+) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        word(client_in(place).client)
+    assert str(caught.value) == text
 
 
 @pytest.mark.parametrize("place", QUIET)
@@ -1564,6 +1607,58 @@ def host_failed(put: Wire) -> str:
     return "ConnectionFailed 1006" if put.output[-1] != END else "ConnectionFailed 200"
 
 
+@pytest.mark.parametrize(
+    ("request_of", "pieces", "text"),
+    [
+        ("input", (head(), said()), "InputEvent is nothing that a V2 server says"),
+        ("input", (head(), {"type": "Vote", "vote": 1}), "VoteEvent is nothing that a V2 server says"),
+        ("input", (head(), response("a"), item()), "ResponseItemEvent behind the end of the answer"),
+        ("input", (head(), b'{"type":"Response"}'), "response: is missing"),
+        ("input", (head(), b'{"type":', END), "the body ends inside an event"),
+        ("input", (head(200, ("A", "x" * 5000)),), "a header of more than 4096 bytes"),
+        ("input", (head(200, *[("A", "x" * 4000)] * 5),), "more than 16384 bytes of headers"),
+        ("stream", (head(), item()), "ResponseItemEvent is not for a GET"),
+        ("stream", (head(), FINAL), "RecognizedInputEvent is not for a GET"),
+        ("log", (head(), NEW), "UnknownEvent in the answer to logs"),
+        ("log", (head(), ERROR), "ErrorEvent in the answer to logs: no"),
+        ("log", (head(413), ERROR, END), "logs were refused: HTTP 413 no"),
+        ("log", (head(302, content_type=None), END), "logs were refused: HTTP 302"),
+        ("log", (Close(1006, "gone"),), "logs were lost: gone"),
+        ("log", (Close(1006),), "logs were lost: 1006"),
+    ],
+    ids=str,
+)
+def test_a_fault_says_what_is_wrong(request_of: str, pieces: tuple[Any, ...], text: str) -> None:
+    host = client_in(STREAMING if request_of == "stream" else PROCESSING)
+    if request_of == "log":
+        host.client.log()
+    wire = host.get if request_of == "stream" else host.put
+    wire.receive(*pieces)
+    (fault,) = (each for each in host.events if isinstance(each, FaultEvent))
+    assert str(fault.error) == text
+
+
+@pytest.mark.parametrize(
+    ("pieces", "code", "reason"),
+    [
+        ((Close(1006, "gone"),), 1006, "gone"),
+        ((head(), Close(1002, "reset")), 1002, "reset"),
+        ((head(), END), 200, "the response ended without an answer"),
+        ((head(302), END), 302, "the response ended without an answer"),
+        ((head(399), END), 399, "the response ended without an answer"),
+        ((head(400), END), 400, "HTTP 400"),
+        ((head(503), Close(1006, "gone")), 503, "HTTP 503"),
+        ((head(), b'{"type":"Response"}'), 1006, "response: is missing"),
+        ((head(200, ("A", "x" * 5000)),), 1006, "a header of more than 4096 bytes"),
+    ],
+    ids=str,
+)
+def test_a_failure_says_what_has_failed(pieces: tuple[Any, ...], code: int, reason: str) -> None:
+    host = client_in(PROCESSING)
+    host.put.receive(*pieces)
+    assert host.events[-1] == ConnectionFailedEvent(code=code, reason=reason)
+
+
 def test_nothing_was_said() -> None:
     """The microphone was closed before there was anything to hear: nothing has failed."""
     host = client_in(STREAMING)
@@ -1629,7 +1724,8 @@ def test_what_plays_after_a_loss_is_interrupted(way: str) -> None:
             host.client.open_microphone()
             host.put.answer(FINAL)
     assert turn.over
-    assert [each for each in host.told() if each.startswith("TurnInterrupted 2")]
+    reason = "host" if way == "speech" else "input"
+    assert [each for each in host.told() if "Interrupted" in each] == [f"TurnInterrupted 2 {reason}"]
 
 
 def test_an_input_that_is_lost_before_it_was_taken_goes_nowhere() -> None:
@@ -2340,6 +2436,20 @@ def test_text_that_takes_the_place_of_another_still_waits_for_room() -> None:
     assert (host.state, host.told()) == (PROCESSING, [])
 
 
+@pytest.mark.parametrize("room", [0, -1])
+def test_of_what_waits_only_the_text_that_is_replaced_does_not_count(room: int) -> None:
+    host = client_in(LISTENING)
+    host.client.wake = None
+    host.client.log(LogEntry(text="x"))
+    waiting = host.client._outbox_bytes
+    host.client.say("short")
+    host.client.limits = Limits(queued_bytes=waiting + room)
+    if room < 0:
+        refused(host, lambda: host.client.say("more"))
+    else:
+        host.client.say("more")
+
+
 def test_text_takes_the_place_of_a_recording_that_is_being_sent() -> None:
     host = client_in(LISTENING, limits=Limits(queued_bytes=1000))
     host.client.wake = None
@@ -2390,6 +2500,46 @@ def test_a_flood_of_headers_breaks_a_request_off(headers: list[tuple[str, str]],
     assert (host.client.session_id, wire.given_up) == ("S", True)
     assert host.place == (FAILED if method == "PUT" else STREAMING)
     assert host.due_in() == (None if method == "PUT" else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "most", "pieces", "text"),
+    [
+        (
+            Limits(header_value_bytes=100),
+            *(100, lambda size: (head(200, ("A", "x" * size)),)),
+            "a header of more than 100 bytes",
+        ),
+        (
+            Limits(header_bytes=100),
+            100 - len("Content-Type: application/json\r\nA: \r\n"),
+            lambda size: (head(200, ("A", "x" * size)),),
+            "more than 100 bytes of headers",
+        ),
+        (
+            Limits(body_bytes=100),
+            *(40, lambda size: (head(), b" " * 60, b" " * size)),
+            "a body of more than 100 bytes",
+        ),
+        (
+            # Each piece costs 64 bytes, the head those of its headers, too.
+            Limits(queued_bytes=100, body_bytes=1000),
+            1100 - 3 * 64 - len("Content-Type: application/json\r\n") - 100,
+            lambda size: (head(), b" " * 100, b" " * size),
+            "more than 100 bytes wait to be read",
+        ),
+    ],
+    ids=["value", "block", "body", "waiting"],
+)
+def test_as_much_as_a_limit_says_may_come_and_no_more(
+    limits: Limits, most: int, pieces: Callable[[int], tuple[Message, ...]], text: str
+) -> None:
+    for size, faults in ((most, []), (most + 1, [text])):
+        host = client_in(PROCESSING)
+        host.client.limits = limits
+        host.put.receive(*pieces(size))
+        assert [str(each.error) for each in host.events if isinstance(each, FaultEvent)] == faults
+        assert host.state is (FAILED if faults else PROCESSING)
 
 
 def test_a_host_that_does_not_take_events_is_asked_to_stop_reading() -> None:

@@ -27,7 +27,7 @@ from flowstorm_channel.events import (
     Side,
     Version,
 )
-from flowstorm_channel.http import head_size
+from flowstorm_channel.http import check_head_size, head_size
 from flowstorm_channel.sessions import uuid4_text
 from flowstorm_channel.socket_v2 import bodies
 from flowstorm_channel.socket_v2.bodies import Form
@@ -147,7 +147,7 @@ class SocketV2Client(ClientChannel):
         most = self.limits.queued_bytes
         piece: Message | LimitExceeded = message
         if self._inbox_bytes + cost > most + self.limits.body_bytes:
-            piece, cost = LimitExceeded(f"more than {most} bytes wait to be read"), 64
+            piece, cost = LimitExceeded(f"more than {most} bytes wait to be read"), cost_of(END)
             request.give_up()
         self._enqueue((request, piece), cost)
 
@@ -317,7 +317,7 @@ class SocketV2Client(ClientChannel):
                 self._ends = self._sleeps = False
                 self._opened = True
             case InputAudioStreamCloseEvent():
-                self._end_body()
+                pass  # the body ends with the stream: see _advance
             case _:
                 self._begin("PUT", self._form.value, self.session_id, (message, END), logs=True)
 
@@ -372,9 +372,10 @@ class SocketV2Client(ClientChannel):
                 self._on_break(request, piece.code, piece.reason)
 
     def _on_head(self, request: Request, head: ResponseHead) -> None:
-        size, longest = head_size(head)
-        if size > self.limits.header_bytes or longest > self.limits.header_value_bytes:
-            self._on_fault(request, LimitExceeded(f"more than {self.limits.header_bytes} bytes of headers"))
+        try:
+            check_head_size(head, self.limits)
+        except LimitExceeded as error:
+            self._on_fault(request, error)
             return
         request.status = head.status
         form = bodies.body_form(bodies.media_type_of(head.header("Content-Type")))
@@ -441,7 +442,7 @@ class SocketV2Client(ClientChannel):
             elif not request.answered:
                 self._on_failure(request, status)
         elif request.logs and status not in (200, 204):
-            problem = f"logs were refused: HTTP {status} {request.complaint}"
+            problem = f"logs were refused: HTTP {status} {request.complaint}".rstrip()
             self._tell(FaultEvent(error=RemoteProtocolError(problem)))
 
     def _on_break(self, request: Request, code: int, reason: str) -> None:
@@ -459,7 +460,8 @@ class SocketV2Client(ClientChannel):
             else:
                 self._fail(code, reason)
         elif request.logs:
-            self._tell(FaultEvent(error=RemoteProtocolError(f"logs were lost: {reason}")))
+            problem = f"logs were lost: {reason or code}"
+            self._tell(FaultEvent(error=RemoteProtocolError(problem)))
 
     def _on_failure(self, request: Request, status: int) -> None:
         """The PUT has ended without an answer."""

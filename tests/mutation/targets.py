@@ -30,6 +30,9 @@ class Target:
 TARGETS = {
     "states": Target("states.py", (*_V1, *_V2, "test_states", "test_walk", "test_diagrams", "test_docs")),
     "socket_v1": Target("socket_v1", (*_V1, "test_equivalence", "test_trace_replay")),
-    "socket_v2": Target("socket_v2", (*_V2, "test_equivalence", "test_sessions", "test_trace_replay")),
+    "socket_v2": Target(
+        "socket_v2",
+        (*_V2, "test_equivalence", "test_sessions", "test_trace_replay", "test_diagrams", "test_docs"),
+    ),
     "codecs": Target("codecs", tuple(f"test_codecs_{each}" for each in _CODECS)),
 }
