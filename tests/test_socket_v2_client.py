@@ -37,6 +37,7 @@ from flowstorm_channel.events import (
     RecognizedInputEvent,
     RequestEvent,
     ResponseEvent,
+    ResponseItemEvent,
     SessionEndEvent,
     UnknownEvent,
     VoteEvent,
@@ -606,6 +607,14 @@ def test_a_malformed_language_is_not_spoken(locale: str) -> None:
     host.put.answer(response(locale=locale), END)
     host.client.say("x")
     assert host.put.headers["accept-language"] == "en"
+
+
+def test_what_was_recognised_is_in_the_language_of_the_client() -> None:
+    """D-71."""
+    host = client_in(STREAMING, config=ClientConfig(locale="cs_CZ", zone_id="Europe/Prague"))
+    host.put.answer(FINAL)
+    (event,) = (each for each in host.events if isinstance(each, RecognizedInputEvent))
+    assert (event.input.locale, event.input.zone_id) == ("cs-CZ", "Europe/Prague")
 
 
 def test_a_response_cannot_set_a_mode_that_v2_has_not() -> None:
@@ -1348,6 +1357,7 @@ def _ends_of_a_get() -> dict[str, Callable[[Wire], object]]:
         "204": lambda get: get.receive(head(204, content_type=None), END),
         "408": lambda get: get.receive(head(408), ERROR, END),
         "429": lambda get: get.receive(head(429, content_type="text/html"), b"<p>later</p>", END),
+        "500": lambda get: get.receive(head(500), ERROR, END),
         "503": lambda get: get.receive(head(503), ERROR, END),
         "302": lambda get: get.receive(head(302, content_type=None), END),
         "broken at once": lambda get: get.lost(),
@@ -1385,7 +1395,7 @@ def test_a_get_that_came_to_nothing_is_repeated_while_audio_flows(place: Place, 
 
 
 @pytest.mark.parametrize("place", ASKING)
-@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 499])
 def test_a_get_that_is_refused_ends_the_stream(place: Place, status: int) -> None:
     """The PUT is refused too, but its response may be read only after its body."""
     host = with_get(place)
@@ -1395,7 +1405,7 @@ def test_a_get_that_is_refused_ends_the_stream(place: Place, status: int) -> Non
     assert (host.told(), host.client.session_id, host.due_in()) == ([], "S", None)
 
 
-@pytest.mark.parametrize("status", [401, 409, 503])
+@pytest.mark.parametrize("status", [400, 401, 409, 503])
 def test_nobody_speaks_into_a_stream_that_is_refused(status: int) -> None:
     """The end of the response may wait for that of the request (D-72)."""
     host = client_in(STREAMING)
@@ -2539,6 +2549,7 @@ def test_as_much_as_a_limit_says_may_come_and_no_more(
         host.client.limits = limits
         host.put.receive(*pieces(size))
         assert [str(each.error) for each in host.events if isinstance(each, FaultEvent)] == faults
+        assert [each.reason for each in host.events if isinstance(each, ConnectionFailedEvent)] == faults
         assert host.state is (FAILED if faults else PROCESSING)
 
 
@@ -2552,6 +2563,16 @@ def test_a_host_that_does_not_take_events_is_asked_to_stop_reading() -> None:
     host.tell()
     assert not host.client.full
     assert host.client._inbox_bytes == 0
+
+
+def test_a_piece_that_is_being_read_does_not_wait_any_more() -> None:
+    host = client_in(PROCESSING)
+    host.client.limits = Limits(queued_bytes=1)
+    host.put.feed(head(), b"".join(json.dumps(each).encode() for each in (item(), response())))
+    assert host.client.full
+    assert isinstance(host.client.next_event(), ResponseItemEvent)
+    assert not host.client.full
+    assert isinstance(host.client.next_event(), ResponseEvent)
 
 
 @pytest.mark.parametrize("place", ASKING)
