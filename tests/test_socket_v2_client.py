@@ -1657,6 +1657,8 @@ def test_a_fault_says_what_is_wrong(request_of: str, pieces: tuple[Any, ...], te
         ((head(302), END), 302, "the response ended without an answer"),
         ((head(399), END), 399, "the response ended without an answer"),
         ((head(400), END), 400, "HTTP 400"),
+        ((head(399), Close(1006, "gone")), 1006, "gone"),
+        ((head(400), Close(1006, "gone")), 400, "HTTP 400"),
         ((head(503), Close(1006, "gone")), 503, "HTTP 503"),
         ((head(), b'{"type":"Response"}'), 1006, "response: is missing"),
         ((head(200, ("A", "x" * 5000)),), 1006, "a header of more than 4096 bytes"),
@@ -2683,6 +2685,19 @@ def test_a_transport_may_be_reported_gone_more_than_once() -> None:
     host.client.receive_eof()
     host.step()
     assert host.told() == ["TurnInterrupted 2 lost", "ConnectionFailed 1006"]
+
+
+def test_all_requests_may_be_reported_gone_at_once() -> None:
+    host = client_in(STREAMING)
+    host.client.log()
+    host.forget()
+    host.client.receive_eof()
+    host.step()
+    failed, fault = host.events
+    assert isinstance(fault, FaultEvent)
+    assert str(fault.error) == "logs were lost: the transport was lost"
+    assert failed == ConnectionFailedEvent(code=1006, reason="the transport was lost")
+    assert host.client.exchanges == ()
 
 
 def test_what_is_said_after_a_loss_is_not_lost_with_it() -> None:

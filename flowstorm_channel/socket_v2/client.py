@@ -417,7 +417,8 @@ class SocketV2Client(ClientChannel):
         self._on_break(request, CloseCode.ABNORMAL, str(error))
 
     def _on_end(self, request: Request) -> None:
-        status = request.status or 0
+        status = request.status
+        assert status is not None  # a head comes first: see Request.receive_data
         try:
             if not request.answered:
                 request.reader.close()
