@@ -506,8 +506,7 @@ class SocketV2Client(ClientChannel):
         if request is self._get_request and (not streaming or not self._allows("< Recognized interim")):
             return  # too late to be of interest
         if self._admit("< Recognized interim"):
-            self._advance("< Recognized interim")
-            self._tell(event)
+            self._tell(event)  # wherever it is legal, it changes nothing
 
     def _on_final_input(self, event: RecognizedInputEvent, request: Request) -> None:
         if not self._admit("< Recognized final"):
