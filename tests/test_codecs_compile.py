@@ -294,6 +294,18 @@ def test_a_host_that_is_nested_deep_itself_gets_no_recursion_error(codec, monkey
         codec.decode(message)
 
 
+def test_a_parser_that_overflows_though_the_message_is_flat_says_so(monkeypatch):
+    def overflow(*_):
+        raise RecursionError
+
+    monkeypatch.setattr(JsonCodec, "_parse", overflow)
+    monkeypatch.setattr(json_module, "_scan_marking", overflow)
+    with pytest.raises(LimitExceeded, match=r"^nested too deep for this Python$"):
+        JsonCodec().decode_tree('{"type":"Later"}')
+    with pytest.raises(LimitExceeded, match=r"^nested more than 64 deep$"):
+        JsonCodec().decode_tree('{"type":"Later","a":' + "[" * 64)
+
+
 def test_an_event_is_an_object():
     for tree in ([], 5, "ReadyEvent", None):
         with pytest.raises(RemoteProtocolError, match="an event must be an object"):
