@@ -2,15 +2,17 @@
 """Members whose form on the wire needs care (events.md, "Field types that need care"), row by row."""
 
 import json
+import re
 from datetime import datetime
 
 import msgpack
 import pytest
 
-from flowstorm_channel.codecs import JsonCodec, MsgpackCodec
+from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, extras
 from flowstorm_channel.codecs.scalars import write_time
 from flowstorm_channel.errors import RemoteProtocolError
 from flowstorm_channel.events import BinaryEvent, LogEvent
+from flowstorm_channel.limits import Limits
 from flowstorm_channel.values import LogEntry
 
 JSON, MSGPACK = JsonCodec(), MsgpackCodec()
@@ -288,6 +290,41 @@ def test_what_no_codec_can_carry_is_refused_anywhere_in_msgpack(message, problem
     with pytest.raises(RemoteProtocolError) as caught:
         MSGPACK.decode(message)
     assert str(caught.value) == problem
+
+
+NO_NAME = "the name of a member must be a string, not binary data"
+HIDDEN = {
+    "a name of bytes": (b"\x81\xc4\x01a\x01", NO_NAME),
+    "a long name of bytes": (b"\x81" + msgpack.packb(b"n" * 300) + b"\x01", NO_NAME),
+    "a very long name of bytes": (b"\x81" + msgpack.packb(b"n" * 70_000) + b"\x01", NO_NAME),
+    "NaN": (b"\xcb\x7f\xf8" + bytes(6), "nan is not a finite number"),
+    "NaN with a sign": (b"\xcb\xff\xf8" + bytes(6), "nan is not a finite number"),
+    "infinity": (b"\xcb\x7f\xf0" + bytes(6), "inf is not a finite number"),
+    "infinity below": (b"\xcb\xff\xf0" + bytes(6), "-inf is not a finite number"),
+    "NaN of 32 bits": (b"\xca\x7f\xc0\0\0", "nan is not a finite number"),
+    "NaN of 32 bits with a sign": (b"\xca\xff\xc0\0\0", "nan is not a finite number"),
+}
+AROUND = {
+    "of an event that nobody knows": b"\x82\xa4type\xa5Later\xa1a%b",
+    "that nobody knows": b"\x82\xa4type\xa5Ready\xa1a%b",
+    "in attributes": b"\x82\xa4type\xa5Input\xa5input\x81\xaaattributes\x81\xa1a%b",
+    "in an array": b"\x82\xa4type\xa5Ready\xa1a\x92\xc0%b",
+    "behind a map": b"\x83\xa4type\xa5Ready\xa1z\x81\xa1z\xc4\x01\xff\xa1a%b",
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("absent", [(), ("msgspec",)], ids=["speed", "plain"])
+def test_what_an_unpacker_lets_through_is_found_wherever_it_hides(hidden, around, absent, monkeypatch):
+    for name in absent:
+        monkeypatch.setattr(extras, name, lambda: None)
+    data, problem = HIDDEN[hidden]
+    codec = MsgpackCodec(Limits(message_bytes=200_000))
+    with pytest.raises(RemoteProtocolError, match=f"{re.escape(problem)}$") as caught:
+        codec.decode(AROUND[around] % data)
+    path = "input.attributes.a" if around == "in attributes" else "a"
+    assert caught.value.path == path + "[1]" * (around == "in an array")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, extras
 from flowstorm_channel.errors import LimitExceeded
+from flowstorm_channel.events import UnknownEvent
 from flowstorm_channel.limits import Limits
 
 EXTRAS = {"plain": ("msgspec", "orjson", "pybase64"), "orjson": ("msgspec",), "speed": ()}
@@ -121,3 +122,15 @@ def test_a_place_that_is_too_deep_is_not_spelled_out(form):
     with pytest.raises(LimitExceeded) as caught:
         cls().decode(written(in_input({"a": nested(64)})))
     assert caught.value.path == ""
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("size", [16, 700])
+def test_a_block_that_nobody_declares_has_the_limit_of_blocks(size):
+    codec = MsgpackCodec(Limits(audio_bytes=size))
+    message = {"type": "Later", "data": b"a" * size}
+    assert codec.decode(msgpack.packb(message)) == UnknownEvent(data=message)
+    with pytest.raises(LimitExceeded, match=f"^more than {size} bytes"):
+        codec.decode(msgpack.packb({"type": "Later", "data": b"a" * (size + 1)}))
+    with pytest.raises(LimitExceeded, match=f"more than {size} bytes"):
+        codec.decode(msgpack.packb({"type": "Ready", "later": b"a" * (size + 1)}))

@@ -16,7 +16,7 @@ from flowstorm_channel.codecs.headers import Headers
 from flowstorm_channel.codecs.roads import FastRoad, packed_structs_road, packed_trees_road
 from flowstorm_channel.codecs.settings import Settings
 from flowstorm_channel.codecs.trees import inspect
-from flowstorm_channel.codecs.unpack import bounds_of, suspicious, unpack
+from flowstorm_channel.codecs.unpack import bounds_of, harmless, suspicious, unpack
 from flowstorm_channel.events import Event
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
 from flowstorm_channel.schema import Value
@@ -35,6 +35,7 @@ class MsgpackCodec(Codec[bytes, bytes]):
     ) -> None:
         super().__init__(limits, locale=locale, zone_id=zone_id)
         self._bounds = bounds_of(self.limits)
+        self._harmless = harmless(self.limits)
 
     def _fast_roads(self, settings: Settings) -> Iterator[FastRoad]:
         if (msgspec := extras.msgspec()) is not None:
@@ -45,7 +46,7 @@ class MsgpackCodec(Codec[bytes, bytes]):
         limits = self.limits
         if len(data) > limits.message_bytes:
             raise Fault("too long", limit=True)
-        if len(data) <= self._settings.harmless:
+        if len(data) <= self._harmless:
             tree = unpack(data)
         else:
             tree = unpack(data, **self._bounds)

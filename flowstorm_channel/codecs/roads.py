@@ -19,7 +19,7 @@ from flowstorm_channel.codecs.compile import maker
 from flowstorm_channel.codecs.dispatch import READERS
 from flowstorm_channel.codecs.scalars import from_base64
 from flowstorm_channel.codecs.settings import AROUND, Settings
-from flowstorm_channel.codecs.unpack import bounds_of, unpack
+from flowstorm_channel.codecs.unpack import bounds_of, harmless, unpack
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.schema import Kind, members
@@ -195,7 +195,7 @@ def _may_exceed(data: bytes) -> bool:
 def packed_trees_road(settings: Settings) -> FastRoad:
     """Msgpack, by the package msgpack. The limits leave room."""
     bounds = bounds_of(settings.limits)
-    most, short = settings.limits.message_bytes, settings.harmless
+    most, short = settings.limits.message_bytes, harmless(settings.limits)
 
     def read(data: Any) -> Any:
         try:

@@ -24,8 +24,6 @@ class Settings:
         zone_id: what an `Input` without one gets (D-09, D-71).
         binary: bytes come as bytes, as in msgpack; else as base64, as in JSON.
         exact: refuse what is declared nowhere, because nothing has looked into it yet.
-        harmless: what takes no more bytes exceeds none of the limits, but perhaps that on nesting.
-        depth: how deep a free object inside an event may be in any case.
     """
 
     limits: Limits
@@ -33,16 +31,6 @@ class Settings:
     zone_id: str
     binary: bool
     exact: bool = False
-    harmless: int = attrs.field(
-        init=False, default=attrs.Factory(lambda self: self._least(), takes_self=True)
-    )
-    depth: int = attrs.field(
-        init=False, default=attrs.Factory(lambda self: self.limits.nesting - AROUND, takes_self=True)
-    )
-
-    def _least(self) -> int:
-        limits = self.limits
-        return min(limits.message_bytes, limits.string_bytes, limits.audio_bytes, limits.items)
 
 
 AROUND = 8

@@ -11,7 +11,7 @@ import msgpack  # type: ignore[import-untyped]
 from flowstorm_channel.codecs.faults import Fault
 from flowstorm_channel.limits import Limits
 
-__all__ = ["bounds_of", "suspicious", "unpack"]
+__all__ = ["bounds_of", "harmless", "suspicious", "unpack"]
 
 _NO_CONTAINERS = bytes(byte for byte in range(256) if not (0x80 <= byte < 0xA0 or 0xDC <= byte < 0xE0))
 
@@ -24,6 +24,11 @@ def bounds_of(limits: Limits) -> dict[str, int]:
         "max_array_len": limits.items,
         "max_map_len": limits.items,
     }
+
+
+def harmless(limits: Limits) -> int:
+    """How many bytes exceed none of the limits, whatever they hold, but perhaps that on nesting."""
+    return min(limits.message_bytes, limits.string_bytes, limits.audio_bytes, limits.items)
 
 
 def suspicious(data: bytes, nesting: int) -> bool:
