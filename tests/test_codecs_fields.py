@@ -10,7 +10,7 @@ import pytest
 
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, extras
 from flowstorm_channel.codecs.scalars import write_time
-from flowstorm_channel.errors import RemoteProtocolError
+from flowstorm_channel.errors import LimitExceeded, RemoteProtocolError
 from flowstorm_channel.events import BinaryEvent, LogEvent
 from flowstorm_channel.limits import Limits
 from flowstorm_channel.values import LogEntry
@@ -325,6 +325,28 @@ def test_what_an_unpacker_lets_through_is_found_wherever_it_hides(hidden, around
         codec.decode(AROUND[around] % data)
     path = "input.attributes.a" if around == "in attributes" else "a"
     assert caught.value.path == path + "[1]" * (around == "in an array")
+
+
+EXTENSIONS = {0xD4: "\1\0", 0xD6: "\xff\0\0\0\0", 0xD7: "\xff" + "\0" * 8, 0xC7: "\x0c\xff" + "\0" * 12}
+INNERMOST = [b"\x80", b"\x81\xa1a\1", b"\x8f" + b"\xa1a\1" * 15, b"\x90", b"\x91\1", b"\x9f" + b"\1" * 15]
+INNERMOST += [b"\xdc\0\0", b"\xdd\0\0\0\0", b"\xde\0\0", b"\xdf\0\0\0\0"]
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("absent", [(), ("msgspec",)], ids=["speed", "plain"])
+def test_no_extension_hides_and_no_container_that_is_too_deep(around, absent, monkeypatch):
+    for name in absent:
+        monkeypatch.setattr(extras, name, lambda: None)
+    for first, more in EXTENSIONS.items():
+        with pytest.raises(RemoteProtocolError) as caught:
+            MSGPACK.decode(AROUND[around] % (bytes([first]) + more.encode("latin-1")))
+        assert str(caught.value) == f"not msgpack that is used here: an object of type 0x{first:02x}"
+    outer = {"in attributes": 3, "in an array": 2}.get(around, 1)
+    for innermost in INNERMOST:
+        codec = MsgpackCodec(Limits(nesting=outer + 21))
+        codec.decode(AROUND[around] % (b"\x91" * 20 + innermost))
+        with pytest.raises(LimitExceeded, match=f"^nested more than {outer + 21} deep$"):
+            codec.decode(AROUND[around] % (b"\x91" * 21 + innermost))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import msgpack
 import pytest
 
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, extras
-from flowstorm_channel.errors import LimitExceeded
+from flowstorm_channel.errors import LimitExceeded, RemoteProtocolError
 from flowstorm_channel.events import UnknownEvent
 from flowstorm_channel.limits import Limits
 
@@ -114,6 +114,10 @@ def test_a_message_may_be_as_long_as_the_limit(form, text, size):
     assert cls(Limits(message_bytes=length)).decode(message).text == text * size
     with pytest.raises(LimitExceeded, match=f"a message of more than {length - 1} bytes"):
         cls(Limits(message_bytes=length - 1)).decode(message)
+    wrong = written({"type": "Errox", "text": "a" * size, "b": float("nan")})
+    length = len(wrong)
+    with pytest.raises(RemoteProtocolError, match=r"^b: "):
+        cls(Limits(message_bytes=length)).decode(wrong)
 
 
 @pytest.mark.parametrize("form", FORMS)

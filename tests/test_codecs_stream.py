@@ -181,6 +181,8 @@ def test_a_message_may_be_as_long_as_the_limit():
         (b"\x81\xa1a\x94", "more than 3 elements"),
         (b"\x81\xa1a\x91\x91\x90", "nested more than 3 deep"),
         (b"\x81\xa1a\x91\x91\x80", "nested more than 3 deep"),
+        (b"\x81\xa1a\x91\x91\x91", "nested more than 3 deep"),
+        (b"\x81\xa1a\x91\x91\x81", "nested more than 3 deep"),
         (
             b"\x83\xa1a\xb4" + b"a" * 20 + b"\xa1b\x93" + (b"\xc4\x1e" + b"a" * 30) * 2 + b"\xc4\x1e",
             "a message of more than 100 bytes",
@@ -198,6 +200,38 @@ def test_a_declared_length_is_refused_before_what_it_declares_has_come(header, p
         # The verdict on a whole message is the same.
     with pytest.raises(LimitExceeded, match=re.escape(problem)):
         MsgpackCodec(SMALL).decode(header)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"\x83\xa1a",
+        b"\x81\xa1a\xb4",
+        b"\x81\xa1a\xd9\x14",
+        b"\x81\xa1a\xc4\x1e",
+        b"\x81\xa1a\x93",
+        b"\x81\xa1a\xdc\0\x03",
+        b"\x81\xa1a\xde\0\x03",
+        b"\x81\xa1a\x91\x91",
+        b"\x81\xa1a\x91\x81",
+    ],
+)
+def test_what_is_declared_within_the_limits_is_waited_for(header):
+    decoder = StreamDecoder(MsgpackCodec(SMALL))
+    decoder.feed(header)
+    assert decoder.next_event() is None
+
+
+@pytest.mark.parametrize(("elements", "fits"), [(94, True), (95, False)])
+def test_each_element_that_is_announced_takes_a_byte(elements, fits):
+    header = b"\x81\xa1a\xdc" + elements.to_bytes(2, "big")
+    decoder = StreamDecoder(MsgpackCodec(Limits(message_bytes=100)))
+    decoder.feed(header)
+    if fits:
+        assert decoder.next_event() is None
+    else:
+        with pytest.raises(LimitExceeded, match="a message of more than 100 bytes"):
+            decoder.next_event()
 
 
 def test_numbers_of_every_width_are_stepped_over():

@@ -63,7 +63,7 @@ class MsgpackCodec(Codec[bytes, bytes]):
         if end != len(data):
             raise Fault(f"something follows the map at byte {end}")
         try:
-            tree = unpack(data, strict_map_key=False, **self._bounds)
+            tree = unpack(data, strict_map_key=False)  # the limits were looked at in its headers
         except UnicodeDecodeError as error:
             raise Fault(f"a string is not UTF-8: {error.reason}") from None
         except TypeError:
