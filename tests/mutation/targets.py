@@ -11,7 +11,18 @@ __all__ = ["ROOT", "TARGETS", "Target"]
 ROOT = Path(__file__).parents[2]
 _V1 = ("test_socket_v1_client", "test_socket_v1_server", "test_conversations")
 _V2 = ("test_socket_v2_client", "test_socket_v2_server", "test_conversations_v2")
-_CODECS = ("bad_input", "compile", "events", "fields", "kinds", "limits", "properties", "speed", "stream")
+_CODECS = (
+    "bad_input",
+    "compile",
+    "events",
+    "fields",
+    "kinds",
+    "limits",
+    "properties",
+    "speed",
+    "stream",
+    "trees",
+)
 
 
 @attrs.frozen
