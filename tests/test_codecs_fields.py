@@ -433,11 +433,11 @@ def test_bytes_are_read_from_json(given, data):
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ('"A"', "data: 'A' is not base64: "),
-        ('"AAAAA"', "data: 'AAAAA' is not base64: "),
-        ('"AA="', "data: 'AA=' is not base64: "),
-        ('"A==="', "data: 'A===' is not base64: "),
-        ('"===="', "data: '====' is not base64: "),
+        ('"A"', "data: 'A' is not base64: a length that base64 cannot have"),
+        ('"AAAAA"', "data: 'AAAAA' is not base64: a length that base64 cannot have"),
+        ('"AA="', "data: 'AA=' is not base64: its length is no multiple of 4"),
+        ('"A==="', "data: 'A===' is not base64: a length that base64 cannot have"),
+        ('"===="', "data: '====' is not base64: a length that base64 cannot have"),
         ('"AA==AA=="', "data: 'AA==AA==' is not base64: "),
         ('"AAA AAA="', "data: 'AAA AAA=' is not base64: "),
         ('"AAAA\\n"', r"data: 'AAAA\n' is not base64: "),

@@ -128,6 +128,35 @@ def test_an_event_is_told_with_its_last_byte():
         assert decoder.buffered == 0
 
 
+def test_lines_that_come_whole_are_not_scanned():
+    events = [ReadyEvent(), ErrorEvent(text="a\nb"), UnknownEvent(data={"type": "Later", "a": [{}]})]
+    encoder = StreamEncoder(JsonCodec())
+    lines = [encoder.encode(event) for event in events]
+    decoder = StreamDecoder(JsonCodec())
+    for cuts in ([b"".join(lines)], lines, [lines[0], lines[1] + lines[2]]):
+        told = []
+        for each in cuts:
+            decoder.feed(each)
+            told += decoder
+        assert told == events
+    assert decoder.scanned == 0
+    decoder.feed(lines[0][:5])
+    assert decoder.next_event() is None
+    assert decoder.scanned == 5
+    decoder.feed(lines[0][5:] + b"".join(lines))
+    assert list(decoder) == [events[0], *events]
+    assert decoder.scanned == len(lines[0]) - 1
+
+
+def test_a_body_that_ends_where_a_message_may_end_says_so():
+    body = b'{"type":"Later"' + b" " * 85
+    decoder = StreamDecoder(JsonCodec(SMALL))
+    decoder.feed(body)
+    assert decoder.next_event() is None
+    with pytest.raises(RemoteProtocolError, match=r"^the body ends inside an event$"):
+        decoder.close()
+
+
 def test_a_body_of_msgpack_must_not_end_inside_a_map():
     assert read(b"\x81\xa4type\xa5Ready" * 2, MsgpackCodec(), 5) == [ReadyEvent()] * 2
     with pytest.raises(RemoteProtocolError, match="the body ends inside an event"):

@@ -185,8 +185,6 @@ def _parts(parts: list[Any]) -> datetime:
     if not 5 <= len(parts) <= 7 or any(type(part) is not int for part in parts):
         raise ValueError("not [year, month, day, hour, minute, second, nanosecond]")
     year, month, day, hour, minute, second, nanos = (*parts, 0, 0)[:7]
-    if not 0 <= nanos < 10**9:
-        raise ValueError("not nanoseconds")
     return datetime(year, month, day, hour, minute, second, nanos // 1000)
 
 
