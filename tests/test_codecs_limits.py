@@ -90,7 +90,7 @@ def installed(request, monkeypatch):
         (name, number, size)
         for name, made in MESSAGES.items()
         for number in range(len(made))
-        for size in SIZES.get(name, (16, 40, 700, 3000))
+        for size in SIZES.get(name, (16, 40, 200, 700, 3000))
     ],
 )
 def test_just_as_much_is_taken_and_one_more_is_not(form, name, number, size):
@@ -114,6 +114,10 @@ def test_a_message_may_be_as_long_as_the_limit(form, text, size):
     assert cls(Limits(message_bytes=length)).decode(message).text == text * size
     with pytest.raises(LimitExceeded, match=f"a message of more than {length - 1} bytes"):
         cls(Limits(message_bytes=length - 1)).decode(message)
+    block = written({"type": "Binary", "data": b"a" * size})
+    with pytest.raises(LimitExceeded, match=f"a message of more than {len(block) - 1} bytes"):
+        cls(Limits(message_bytes=len(block) - 1, string_bytes=100_000)).decode(block)
+    assert cls(Limits(message_bytes=len(block))).decode(block).data == b"a" * size
     wrong = written({"type": "Errox", "text": "a" * size, "b": float("nan")})
     length = len(wrong)
     with pytest.raises(RemoteProtocolError, match=r"^b: "):
@@ -138,3 +142,35 @@ def test_a_block_that_nobody_declares_has_the_limit_of_blocks(size):
         codec.decode(msgpack.packb({"type": "Later", "data": b"a" * (size + 1)}))
     with pytest.raises(LimitExceeded, match=f"more than {size} bytes"):
         codec.decode(msgpack.packb({"type": "Ready", "later": b"a" * (size + 1)}))
+    assert codec.decode(msgpack.packb(in_input({"a": b"a" * size})))
+    with pytest.raises(LimitExceeded, match=f"more than {size} bytes"):
+        codec.decode(msgpack.packb(in_input({"a": b"a" * (size + 1)})))
+
+
+# The shortest header that msgpack has for a number of elements is not the only one.
+ARRAYS = [lambda size: b"\xdc" + size.to_bytes(2, "big"), lambda size: b"\xdd" + size.to_bytes(4, "big")]
+MAPS = [lambda size: b"\xde" + size.to_bytes(2, "big"), lambda size: b"\xdf" + size.to_bytes(4, "big")]
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("header", ARRAYS, ids=["16", "32"])
+@pytest.mark.parametrize("size", [40, 200, 700])
+def test_a_length_may_be_spelled_in_many_ways(header, size):
+    codec = MsgpackCodec(Limits(items=size))
+    start = msgpack.packb({"type": "Response", "response": {"items": 0}})[:-1]
+    item = msgpack.packb({"text": "a"})
+    assert len(codec.decode(start + header(size) + item * size).response.items) == size
+    with pytest.raises(LimitExceeded, match=f"more than {size} elements"):
+        codec.decode(start + header(size + 1) + item * (size + 1))
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("header", MAPS, ids=["16", "32"])
+@pytest.mark.parametrize("size", [40, 200, 700])
+def test_a_number_of_members_may_be_spelled_in_many_ways(header, size):
+    codec = MsgpackCodec(Limits(items=size))
+    start = msgpack.packb(in_input(0))[:-1]
+    names = [msgpack.packb(str(index)) + b"\x01" for index in range(size + 1)]
+    assert len(codec.decode(start + header(size) + b"".join(names[:-1])).input.attributes) == size
+    with pytest.raises(LimitExceeded, match=f"more than {size} members"):
+        codec.decode(start + header(size + 1) + b"".join(names))

@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,17 +19,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, encode, extras, structs
+from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, encode, extras, roads, structs
 from flowstorm_channel.codecs import compile as compiler
 from flowstorm_channel.codecs.compile import Direction, function, reader, source
 from flowstorm_channel.codecs.dispatch import READERS
 from flowstorm_channel.codecs.scalars import from_base64, to_base64
-from flowstorm_channel.errors import LocalProtocolError, RemoteProtocolError
+from flowstorm_channel.codecs.settings import AROUND
+from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from flowstorm_channel.events import (
     EVENTS,
     SPELLINGS,
     BinaryEvent,
     ErrorEvent,
+    InitEvent,
     InputEvent,
     LogEvent,
     ReadyEvent,
@@ -566,6 +569,75 @@ def test_fast_roads_are_not_built_without_msgspec():
         assert len(list(MsgpackCodec(Limits(items=999))._fast_roads(made._settings))) == 1
         assert "return Struct(" in source(Transcript, Direction.STRUCT)
         assert made.decode('{"type":"Ready"}') == ReadyEvent()
+
+
+def test_what_declarations_need_is_known():
+    assert (roads._depth(ReadyEvent), roads._width(ReadyEvent)) == (2, 1)
+    # Transcript: type, text, confidence.
+    assert (roads._depth(Transcript), roads._width(Transcript)) == (2, 3)
+    # Request, request, input, tokens, Word, classes, InputClass, and what is empty; Init, with its aliases.
+    assert roads._room() == (8, 15)
+    assert roads._width(InitEvent) == 15
+    assert not roads.leave_room(Limits(nesting=AROUND))
+    assert roads.leave_room(Limits(nesting=AROUND + 1, items=15))
+    assert not roads.leave_room(Limits(items=14))
+
+
+def test_orjson_is_asked_where_it_is():
+    texts = []
+    fake = types.ModuleType("orjson")
+    fake.loads = lambda text: texts.append(text) or {"type": "Ready"}
+    with hidden("msgspec"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extras, "orjson", lambda: fake)
+        assert JsonCodec().decode('{"type":"Error"}') == ReadyEvent()
+    assert texts == ['{"type":"Error"}']
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("installed", HIDDEN)
+def test_a_text_that_looks_like_a_block_is_a_text_where_a_tree_is_asked_for(installed, limits):
+    text = JSON["f"]
+    made = codec("JSON", installed, limits)
+    if len(text) > made.limits.message_bytes:
+        with pytest.raises(LimitExceeded, match="a message of more than"):
+            made.decode_tree(text)
+    else:
+        assert made.decode_tree(text) == json.loads(text)
+        assert made.decode(text) == BinaryEvent(data=AUDIO)
+
+
+@pytest.mark.parametrize("installed", HIDDEN)
+def test_a_long_integer_is_refused_where_nobody_declares_a_member(installed):
+    for number in (2**64, -(2**63) - 1, 10**19 * 9, 10**20, int("9" * 4000)):
+        for text in ('{"type":"Ready","later":%d}', '{"type":"Ready","later":[{"a":%d}]}'):
+            with pytest.raises(RemoteProtocolError, match=r"the integer does not fit into 64 bits$"):
+                codec("JSON", installed).decode(text % number)
+    for number in (2**64 - 1, -(2**63), 10**18, -(10**18), 10**17):
+        assert codec("JSON", installed).decode(f'{{"type":"Ready","later":{number}}}') == ReadyEvent()
+        assert codec("JSON", installed).decode_tree(f"[{number}]") == [number]
+
+
+@pytest.mark.parametrize("installed", HIDDEN)
+@pytest.mark.parametrize("text", ["\\ud800", "\\uD800", "a\\udfff", "\\uDFFF\\uD800", "\\ud83d"])
+def test_half_a_character_is_refused_however_it_is_spelled(installed, text):
+    for message in (
+        f'{{"type":"Error","text":"{text}"}}',
+        f'{{"type":"Error","text":"č{text}"}}',
+        f'{{"type":"Later","{text}":1}}',
+        f'{{"type":"Input","input":{{"transcript":{{"text":""}},"attributes":{{"a":["{text}"]}}}}}}',
+        f'{{"type":"Input","input":{{"transcript":{{"text":""}},"attributes":{{"{text}":1}}}}}}',
+    ):
+        with pytest.raises(RemoteProtocolError, match="holds a lone surrogate"):
+            codec("JSON", installed).decode(message)
+    whole = codec("JSON", installed).decode('{"type":"Error","text":"\\uD83d\\ude00"}')
+    assert whole.text == "\U0001f600"
+
+
+@pytest.mark.parametrize("installed", HIDDEN)
+@pytest.mark.parametrize("more", ["X", "}", "]", "0", '"', ",", "{}", "\0", "\v", "\xa0", "\ufeff", " X"])
+def test_what_follows_a_message_is_refused(installed, more):
+    with pytest.raises(RemoteProtocolError, match="something follows the JSON text at character"):
+        codec("JSON", installed).decode('{"type":"Ready"}' + more)
 
 
 def test_importing_looks_for_nothing():

@@ -14,14 +14,14 @@ from flowstorm_channel.codecs.compile import reader, text_writer
 from flowstorm_channel.codecs.dispatch import text_of_event
 from flowstorm_channel.codecs.explain import read_event, read_object
 from flowstorm_channel.codecs.faults import Fault
-from flowstorm_channel.codecs.roads import LONG, FastRoad, block_of, structs_road, trees_road
+from flowstorm_channel.codecs.roads import FastRoad, structs_road, trees_road
 from flowstorm_channel.codecs.scalars import to_base64
 from flowstorm_channel.codecs.settings import Settings
 from flowstorm_channel.codecs.trees import Marked, inspect
 from flowstorm_channel.errors import LimitExceeded
 from flowstorm_channel.events import SPELLINGS, BinaryEvent, Event
 from flowstorm_channel.limits import DEFAULT_LIMITS, Limits
-from flowstorm_channel.schema import Value
+from flowstorm_channel.schema import INTEGERS, Value
 
 __all__ = ["JsonCodec", "from_json", "to_json"]
 
@@ -41,12 +41,14 @@ def _refused(text: str) -> Any:
     raise Fault(f"{text} is not a finite number")
 
 
+def _fits(text: str) -> bool:
+    # int() would take quadratic time over a megabyte of digits.
+    return len(text) <= _LONGEST and int(text) in INTEGERS
+
+
 def _integer(text: str) -> int:
-    if len(text) > _DIGITS:
-        # Also before int() takes quadratic time over a megabyte of digits.
-        marked = _marked_integer(text)
-        if type(marked) is Marked:
-            raise Fault(marked.problem)
+    if len(text) > _DIGITS and not _fits(text):
+        raise Fault("an integer that does not fit into 64 bits")
     return int(text)
 
 
@@ -66,9 +68,7 @@ def _marked_constant(text: str) -> Marked:
 
 
 def _marked_integer(text: str) -> int | Marked:
-    if len(text) <= _LONGEST and -(2**63) <= (value := int(text)) < 2**64:
-        return value
-    return Marked("the integer does not fit into 64 bits")
+    return int(text) if _fits(text) else Marked("the integer does not fit into 64 bits")
 
 
 def _marked_number(text: str) -> float | Marked:
@@ -152,8 +152,6 @@ class JsonCodec(Codec[str | bytes, str]):
         length = len(text)
         if length > self._most:
             raise Fault("too long", limit=True)
-        if length > LONG and (block := block_of(text)) is not None:
-            return {"type": BinaryEvent.TYPE, "data": block}
         if ("\\" in text and ("\\ud" in text or "\\uD" in text)) or (
             (length > self._harmless or not text.isascii()) and self._may_exceed(text)
         ):

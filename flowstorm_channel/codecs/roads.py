@@ -26,7 +26,6 @@ from flowstorm_channel.schema import Kind, members
 
 __all__ = [
     "FastRoad",
-    "block_of",
     "leave_room",
     "no_road",
     "packed_structs_road",
@@ -51,7 +50,7 @@ _BINARY_START, _BINARY_END = '{"type":"Binary","data":"', '"}'
 _START, _END = len(_BINARY_START), -len(_BINARY_END)
 
 
-def block_of(text: str) -> bytes | None:
+def _block_of(text: str) -> bytes | None:
     """The block of a Binary that is spelled as we spell it, without parsing JSON; None for all else.
 
     Raises:
@@ -70,24 +69,26 @@ def structs_road(settings: Settings, msgspec: ModuleType) -> FastRoad:
     made = structs(msgspec, binary=False)
     decode, free = made.decode, made.free
     limits = settings.limits
-    nesting, items, audio = limits.nesting, limits.items, limits.audio_bytes
+    longest, items, audio = limits.message_bytes, limits.items, limits.audio_bytes
     few = items < ELEMENTS
-    most = min(limits.message_bytes, limits.string_bytes)
+    most = min(longest, limits.string_bytes)
     short = min(most // 4, 2 * items, LONG)
     make = maker(BinaryEvent)
 
     def read(data: Any) -> Any:
         try:
-            text = data if type(data) is str else _text(data, most)
+            text = data if type(data) is str else _text(data, longest)
             if len(text) <= short:
                 return decode(text).fill(settings)
-            if len(text) > most // 4 and len(text.encode()) > most:
+            if len(text) > longest:
                 return None
-            if text.startswith(_BINARY_START) and text.endswith(_BINARY_END):  # see `block_of`
+            if text.startswith(_BINARY_START) and text.endswith(_BINARY_END):  # see `_block_of`
                 block = from_base64(text[_START:_END])
                 return make(data=block) if len(block) <= audio else None
+            if len(text) > most // 4 and len(text.encode()) > most:
+                return None
             struct = decode(text)
-            if len(text) > 2 * items and (few or type(struct) in free) and _exceeds(text, nesting, items):
+            if len(text) > 2 * items and (few or type(struct) in free) and _may_hold_more(text, items):
                 return None
             return struct.fill(settings)
         except Exception:
@@ -100,22 +101,24 @@ def structs_road(settings: Settings, msgspec: ModuleType) -> FastRoad:
 def trees_road(settings: Settings, orjson: ModuleType | None) -> FastRoad:
     """JSON, by the parser of the standard library or by orjson. The limits leave room."""
     limits = settings.limits
-    nesting, items, audio = limits.nesting, limits.items, limits.audio_bytes
-    most = min(limits.message_bytes, limits.string_bytes)
+    longest, items, audio = limits.message_bytes, limits.items, limits.audio_bytes
+    most = min(longest, limits.string_bytes)
     short = min(most // 4, 2 * items, LONG)
     # Of integers that are too long for it orjson makes floats, and such floats are not plainly in order.
     make, parse = maker(BinaryEvent), _parse if orjson is None else orjson.loads
 
     def read(data: Any) -> Any:
         try:
-            text = data if type(data) is str else _text(data, most)
+            text = data if type(data) is str else _text(data, longest)
             if len(text) > short:
-                if len(text) > most // 4 and len(text.encode()) > most:
+                if len(text) > longest:
                     return None
-                block = block_of(text)
+                block = _block_of(text)
                 if block is not None:
                     return make(data=block) if len(block) <= audio else None
-                if len(text) > 2 * items and _exceeds(text, nesting, items):
+                if len(text) > most // 4 and len(text.encode()) > most:
+                    return None
+                if len(text) > 2 * items and _may_hold_more(text, items):
                     return None
             tree = parse(text)
             return READERS[tree["type"]](tree, settings)
@@ -125,15 +128,15 @@ def trees_road(settings: Settings, orjson: ModuleType | None) -> FastRoad:
     return read
 
 
-def _text(data: bytes, most: int) -> str:
-    if len(data) > most:
+def _text(data: bytes, longest: int) -> str:
+    if len(data) > longest:
         raise ValueError("before time is spent on it")
     return str(data, "utf-8")
 
 
-def _exceeds(text: str, nesting: int, items: int) -> bool:
-    """Whether more may be inside each other, or beside each other, than is allowed."""
-    return text.count("{") + text.count("[") > nesting or text.count(",") >= items
+def _may_hold_more(text: str, items: int) -> bool:
+    """Whether more may be beside each other than is allowed; how deep it is, `settle` finds out."""
+    return text.count(",") >= items
 
 
 def _refuse(constant: str) -> Any:
