@@ -31,6 +31,7 @@ MESSAGES: dict[str, list[Any]] = {
         lambda size: {"type": "Error", "text": "a" * size},
         lambda size: {"type": "Error", "text": "é" * (size // 2) + "a" * (size % 2)},
         lambda size: {"type": "Later", "text": "a" * size},
+        lambda size: {"type": "Later", "data": "a" * size},
         lambda size: in_input({"a" * size: 1}),
         lambda size: in_input({"a": ["\n" * size]}),
     ],
@@ -118,8 +119,8 @@ def test_a_message_may_be_as_long_as_the_limit(form, text, size):
     with pytest.raises(LimitExceeded, match=f"a message of more than {len(block) - 1} bytes"):
         cls(Limits(message_bytes=len(block) - 1, string_bytes=100_000)).decode(block)
     assert cls(Limits(message_bytes=len(block))).decode(block).data == b"a" * size
-    wrong = written({"type": "Errox", "text": "a" * size, "b": float("nan")})
-    length = len(wrong)
+    wrong = written({"type": "Errox", "text": text * size, "b": float("nan")})
+    length = len(wrong.encode()) if isinstance(wrong, str) else len(wrong)
     with pytest.raises(RemoteProtocolError, match=r"^b: "):
         cls(Limits(message_bytes=length)).decode(wrong)
 

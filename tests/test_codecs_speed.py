@@ -540,6 +540,11 @@ def test_plain_events_take_the_fast_road(name):
     fast = codec("JSON", "speed")
     assert (fast._fast_text(fast.decode(JSON[name])) is None) is (name == "f")
     assert codec("JSON", "plain")._fast_text is None
+    made = JsonCodec()
+    made.encode(fast.decode(JSON[name]))
+    assert (made._fast_text is None) is (name == "f")  # it is not asked for a Binary
+    made._fast_text = lambda _: "what it gives"
+    assert (made.encode(fast.decode(JSON[name])) == "what it gives") is (name != "f")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -584,6 +589,7 @@ def test_what_declarations_need_is_known():
 
 
 def test_orjson_is_asked_where_it_is():
+    compile_all()
     texts = []
     fake = types.ModuleType("orjson")
     fake.loads = lambda text: texts.append(text) or {"type": "Ready"}
@@ -612,7 +618,10 @@ def test_a_long_integer_is_refused_where_nobody_declares_a_member(installed):
         for text in ('{"type":"Ready","later":%d}', '{"type":"Ready","later":[{"a":%d}]}'):
             with pytest.raises(RemoteProtocolError, match=r"the integer does not fit into 64 bits$"):
                 codec("JSON", installed).decode(text % number)
-    for number in (2**64 - 1, -(2**63), 10**18, -(10**18), 10**17):
+    for number in ("NaN", "Infinity", "-Infinity", "1e999", "-1e999"):
+        with pytest.raises(RemoteProtocolError, match=r"is not a finite number$|is too great a number$"):
+            codec("JSON", installed).decode(f'{{"type":"Ready","later":{number}}}')
+    for number in (2**64 - 1, -(2**63), 10**19 - 1, 10**19, 10**18, -(10**18), -(10**18) + 1):
         assert codec("JSON", installed).decode(f'{{"type":"Ready","later":{number}}}') == ReadyEvent()
         assert codec("JSON", installed).decode_tree(f"[{number}]") == [number]
 

@@ -9,8 +9,8 @@ import pytest
 
 from flowstorm_channel.codecs import JsonCodec, MsgpackCodec, extras, from_json
 from flowstorm_channel.codecs.trees import Marked, inspect, plain_of, text_of
-from flowstorm_channel.errors import RemoteProtocolError
-from flowstorm_channel.events import InputEvent, UnknownEvent
+from flowstorm_channel.errors import LimitExceeded, RemoteProtocolError
+from flowstorm_channel.events import BinaryEvent, InputEvent, UnknownEvent
 from flowstorm_channel.limits import DEFAULT_LIMITS
 
 GREATEST = sys.float_info.max
@@ -139,6 +139,15 @@ def test_what_a_caller_parsed_is_looked_through(value, problem):
     with pytest.raises(RemoteProtocolError) as caught:
         from_json(UnknownEvent, {"type": "Later", "a": value})
     assert str(caught.value) == problem
+
+
+def test_only_a_block_may_be_longer_than_a_text_may_be():
+    block = {"type": "Binary", "data": "QUJD" * 100_000}
+    assert from_json(BinaryEvent, block).data == b"ABC" * 100_000
+    assert JsonCodec().decode(json.dumps(block)).data == b"ABC" * 100_000
+    for tree in ({**block, "type": "Later"}, {**block, "later": block["data"]}):
+        with pytest.raises(LimitExceeded, match="a string of more than 262144 bytes"):
+            from_json(UnknownEvent, tree)
 
 
 @pytest.mark.parametrize(

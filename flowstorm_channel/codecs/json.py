@@ -33,8 +33,10 @@ V = TypeVar("V", bound=Value)
 Scan = Callable[[str, int], tuple[Any, int]]
 
 _BLACK = re.compile(r"[^ \t\n\r]")
-_DIGITS = 18
+_DIGITS = 19
+"""What is spelled with so many characters fits into 64 bits."""
 _LONGEST = 20
+"""What is spelled with more does not."""
 
 
 def _refused(text: str) -> Any:
@@ -98,7 +100,7 @@ class JsonCodec(Codec[str | bytes, str]):
         self._most = limits.message_bytes
         self._fast_text: FastText | None = None
         # A text of so few characters of ASCII cannot exceed any limit.
-        self._harmless = min(limits.message_bytes, limits.string_bytes, limits.items, 2 * limits.nesting)
+        self._harmless = min(limits.string_bytes, limits.items, limits.nesting)
 
     def _fast_roads(self, settings: Settings) -> Iterator[FastRoad]:
         if (msgspec := extras.msgspec()) is not None:
@@ -175,14 +177,11 @@ class JsonCodec(Codec[str | bytes, str]):
     def _may_exceed(self, text: str) -> bool:
         """Whether a text may hold more than the limits allow; it may also turn out that it does not."""
         limits = self.limits
-        length = len(text)
-        size = length if text.isascii() else len(text.encode())
         # A container of n elements takes n - 1 commas, a string no more bytes than the text that spells it.
         return (
-            size > limits.string_bytes
-            or size > limits.message_bytes
-            or (length > 2 * limits.nesting and text.count("{") + text.count("[") > limits.nesting)
-            or (length > 2 * limits.items and text.count(",") >= limits.items)
+            len(text.encode()) > min(limits.message_bytes, limits.string_bytes)
+            or text.count("{") + text.count("[") > limits.nesting
+            or text.count(",") >= limits.items
         )
 
     def _parse_with_care(self, data: str | bytes) -> Any:
