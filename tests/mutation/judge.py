@@ -133,13 +133,24 @@ class _Measuring(_Same):
 
 
 def _caches() -> Iterator[Callable[[], object]]:
-    """What empties the caches of the library and of its tests: of functions, and dicts that are empty now."""
+    """What makes the caches of the library and of its tests as they are now: of functions, and dicts."""
     for each in gc.get_objects():
         if isinstance(each, _Cached) and not _is_foreign(each.__module__):
             yield each.cache_clear
     for name, module in list(sys.modules.items()):
         if not _is_foreign(name):
-            yield from (each.clear for each in vars(module).values() if type(each) is dict and not each)
+            yield from (_restoring(each) for each in list(vars(module).values()) if type(each) is dict)
+
+
+def _restoring(cache: dict[Any, Any]) -> Callable[[], object]:
+    kept = dict(cache)
+
+    def restore() -> None:
+        if len(cache) != len(kept):
+            cache.clear()
+            cache.update(kept)
+
+    return restore
 
 
 _Cached = type(cache(len))
