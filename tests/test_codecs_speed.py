@@ -47,6 +47,7 @@ from flowstorm_channel.values import Input, LogEntry, Punctuation, Response, Res
 from tests.bench.messages import AUDIO, JSON, PLAIN
 from tests.depth import examples
 from tests.mutants import as_json, as_msgpack, mutant
+from tests.test_codecs_events import SENT
 
 LIMITS = {
     "default": Limits(),
@@ -531,6 +532,17 @@ def test_plain_messages_take_the_fast_roads(name, installed):
         roads = (made._road, *made._detours)
         assert len(roads) == 1 + (installed == "speed" and extras.msgspec() is not None)
         for road in roads:
+            assert exact(road(message)) == exact(event)
+
+
+@pytest.mark.parametrize("installed", HIDDEN)
+@pytest.mark.parametrize(("text", "event"), [each for each in SENT if type(each[1]) is not UnknownEvent])
+def test_what_is_sent_takes_the_fast_roads(text, event, installed):
+    compile_all()
+    event = codec("JSON", "plain").decode(codec("JSON", "plain").encode(event))
+    for form, message in (("JSON", text), ("msgpack", codec("msgpack", "plain").encode(event))):
+        made = codec(form, installed)
+        for road in (made._road, *made._detours):
             assert exact(road(message)) == exact(event)
 
 

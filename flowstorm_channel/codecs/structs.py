@@ -76,8 +76,7 @@ class Structs:
                 [],
                 bases=(base,),
                 namespace={"fill": _compiling(cls)},
-                tag=spelling,
-                tag_field="type",
+                tag=spelling,  # under the name of "type"
                 gc=False,
             )
             self._events[made] = cls
@@ -94,12 +93,10 @@ class Structs:
     def _struct(self, cls: type) -> type:
         made = self._made.get(cls)
         if made is None:
-            tag = getattr(cls, "TYPE", None)
             made = self._made[cls] = self._msgspec.defstruct(
                 cls.__name__,
                 [field for each in members(cls) for field in self._fields(cls, each)],
-                tag=tag,
-                tag_field=None if tag is None else "type",
+                tag=getattr(cls, "TYPE", None),  # under the name of "type"
                 forbid_unknown_fields=True,
                 kw_only=True,
                 gc=False,  # nothing inside leads back to it
