@@ -546,6 +546,15 @@ def test_what_is_sent_takes_the_fast_roads(text, event, installed):
             assert exact(road(message)) == exact(event)
 
 
+def test_one_road_is_asked_after_the_other():
+    made, asked = JsonCodec(), []
+    made._road, made._detours = asked.append, [asked.append, lambda text: ErrorEvent(text=text)]
+    assert made.decode('{"type":"Ready"}') == ErrorEvent(text='{"type":"Ready"}')
+    assert asked == ['{"type":"Ready"}'] * 2
+    made._detours = []
+    assert made.decode('{"type":"Ready"}') == ReadyEvent()
+
+
 @with_msgspec
 @pytest.mark.parametrize("name", PLAIN)
 def test_plain_events_take_the_fast_road(name):

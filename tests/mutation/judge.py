@@ -1,4 +1,4 @@
-"""Runs tests against a mutant: in a forked process, the quickest first, until one fails.
+"""Runs tests against a mutant in a forked process until one fails: what found others, then the quickest.
 
 A process has imported what the library and its tests use, but nothing of theirs; every trial forks it,
 imports the library with the change, and runs pytest.
@@ -161,6 +161,8 @@ class _Judging(_Same):
     """Runs chosen tests in their order, and ends the process as soon as one fails."""
 
     order: dict[str, float]
+    writing: int
+    """Where it writes which one has failed."""
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -177,11 +179,12 @@ class _Judging(_Same):
             os._exit(1)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         """Comes before the traceback is made, which takes longer than most tests."""
         if call.excinfo is not None and not call.excinfo.errisinstance(
             (pytest.skip.Exception, KeyboardInterrupt)
         ):
+            os.write(self.writing, item.nodeid.encode())
             os._exit(1)
 
 
@@ -290,13 +293,13 @@ def _limit(order: dict[str, float]) -> None:
     signal.alarm(int(sum(order.values()) * 5) + 4 * _IMPORT_SECONDS)
 
 
-def _tried_anew(mutant: Mutant, order: dict[str, float]) -> int:
+def _tried_anew(mutant: Mutant, order: dict[str, float], writing: int) -> int:
     """Import the library with the change and run the tests."""
     _limit(order)
     finder: Any = _Finder(mutant)
     sys.meta_path.insert(0, finder)
     files = sorted({str(ROOT / name.partition("::")[0]) for name in order})
-    return _pytest(files, _Judging(order))
+    return _pytest(files, _Judging(order, writing))
 
 
 # ------------------------------------------------------------ a function in a library that is imported
@@ -360,10 +363,13 @@ def judged(
     for place, verdict in _collected(mutants, orders, within, target, processes):
         yield mutants[place], verdict
 
-    def trial(place: int) -> Trial:
-        return lambda _: _tried_anew(mutants[place], orders[place])
+    finders = _Finders()
 
-    for place, verdict in _all(((place, trial(place)) for place in anew), processes):
+    def trial(place: int) -> Trial:
+        order = finders.sooner(orders[place])
+        return lambda writing: _tried_anew(mutants[place], order, writing)
+
+    for place, verdict in _all(((place, trial(place)) for place in anew), processes, finders):
         yield mutants[place], verdict
 
 
@@ -379,14 +385,15 @@ def _collected(
         return
 
     def work(session: pytest.Session, writing: int) -> None:
-        functions = _functions(target.files)
+        functions, finders = _functions(target.files), _Finders()
         gc.freeze()
 
         def trial(place: int) -> Trial:
-            return lambda _: _tried_in_place(mutants[place], functions, session, _Judging(orders[place]))
+            mutant, order = mutants[place], finders.sooner(orders[place])
+            return lambda writing: _tried_in_place(mutant, functions, session, _Judging(order, writing))
 
         with os.fdopen(writing, "wb") as out:
-            for found in _all(((place, trial(place)) for place in places), processes):
+            for found in _all(((place, trial(place)) for place in places), processes, finders):
                 pickle.dump(found, out)
                 out.flush()
 
@@ -399,19 +406,41 @@ def _collected(
     os.waitpid(process, 0)
 
 
-def _all(trials: Iterable[tuple[int, Trial]], processes: int) -> Iterator[tuple[int, Verdict]]:
+class _Finders:
+    """The tests that found mutants, the latest first: what found one may well find its neighbour."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+
+    def note(self, name: str) -> None:
+        if name in self._names:
+            self._names.remove(name)
+        self._names.insert(0, name)
+
+    def sooner(self, order: dict[str, float]) -> dict[str, float]:
+        """The same tests with the latest finders in front."""
+        return {name: order[name] for name in self._names[:40] if name in order} | order
+
+
+def _all(
+    trials: Iterable[tuple[int, Trial]], processes: int, finders: _Finders
+) -> Iterator[tuple[int, Verdict]]:
     """Run trials, some at a time, each in a process."""
-    running: dict[int, int] = {}
+    running: dict[int, tuple[int, int]] = {}
     waiting = iter(trials)
     while True:
         while len(running) < processes and (following := next(waiting, None)) is not None:
             process, reading = _forked(following[1])
-            os.close(reading)
-            running[process] = following[0]
+            running[process] = following[0], reading
         if not running:
             return
         process, status = os.wait()
-        yield running.pop(process), _verdict(status)
+        place, reading = running.pop(process)
+        os.set_blocking(reading, False)
+        with os.fdopen(reading, "rb") as told:
+            if name := told.read():
+                finders.note(name.decode())
+        yield place, _verdict(status)
 
 
 def _verdict(status: int) -> Verdict:
