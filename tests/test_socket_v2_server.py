@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowstorm_channel.channel import Control, Timeouts
-from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, TooLateError
+from flowstorm_channel.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError, TooLateError
 from flowstorm_channel.events import (
     BinaryEvent,
     ClosedEvent,
@@ -331,6 +331,40 @@ def test_what_is_wrong_is_refused(case: Any) -> None:
             assert put.fault.path == name
             assert len(str(put.fault)) < 200
             assert put.sent() == ["400", "Error"]
+
+
+OWNED = "key=A&deviceId=D"
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("deviceId=D", "key: missing: give it as a parameter, or as X-Key"),
+        ("key=A", "deviceId: missing: give it as a parameter, or as X-DeviceId"),
+        (f"{OWNED}&sttSampleRate=8k", "sttSampleRate: '8k' is not a number of Hz"),
+        (f"{OWNED}&sttSampleRate={'1' * 21}", f"sttSampleRate: '{'1' * 20}' is not a number of Hz"),
+        (f"{OWNED}&videoFile=y", "videoFile: 'y' is neither true nor false"),
+        (f"{OWNED}&videoFile={'y' * 21}", f"videoFile: '{'y' * 20}' is neither true nor false"),
+        (f"{OWNED}&sttMode=Duplex", "sttMode: 'Duplex' is not one of SingleUtterance"),
+        (f"{OWNED}&ttsFileType={'y' * 21}", f"ttsFileType: '{'y' * 20}' is not one of mp3, wav"),
+        (f"{OWNED}&timeZone=Nowhere", "timeZone: 'Nowhere' is not a known time zone"),
+        (f"{OWNED}&sttModel=a%00", "sttModel: a control character stands in it"),
+        (OWNED + "&a=1" * 99, "the address is malformed"),
+    ],
+)
+def test_what_is_wrong_is_named(query: str, problem: str) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        Settings.read(RequestHead(url=f"/client?{query}"))
+    assert str(caught.value) == problem
+
+
+def test_a_hundred_parameters_are_read() -> None:
+    found = Settings.read(RequestHead(url=f"/client?{OWNED}" + "&a=1" * 98))
+    assert (found.key, found.device_id) == ("A", "D")
+
+
+def test_a_parameter_without_a_name_sets_nothing() -> None:
+    assert Settings.read(RequestHead(url=f"/client?{OWNED}&=cs")).locale == "en-US"
 
 
 @pytest.mark.parametrize("name", ["key", "deviceId", "sttModel"])
