@@ -10,7 +10,7 @@ __all__ = ["ROOT", "TARGETS", "Target"]
 
 ROOT = Path(__file__).parents[2]
 _V1 = ("test_socket_v1_client", "test_socket_v1_server", "test_conversations")
-_V2 = ("test_socket_v2_client", "test_socket_v2_server", "test_conversations_v2")
+_V2 = ("test_socket_v2_bodies", "test_socket_v2_client", "test_socket_v2_server", "test_conversations_v2")
 _CODECS = (
     "bad_input",
     "compile",
