@@ -107,23 +107,32 @@ class _Same:
 
 
 @attrs.define(eq=False)
-class _Measuring(_Same):
-    """Notes which test runs which line, and for how long.
+class _Fresh(_Same):
+    """Lets each test begin with the caches as they are once all are collected.
 
-    Each test begins with empty caches. Else only the first would run what many rely on.
+    Else only the first would run what many rely on, and what a test finds would depend on those before it.
     """
 
-    coverage: coverage.Coverage
-    seconds: dict[str, float] = attrs.field(factory=dict)
     caches: list[Callable[[], object]] = attrs.field(factory=list)
 
     def pytest_collection_finish(self) -> None:
         self.caches = list(_caches())
 
+    def empty(self) -> None:
+        for empty in self.caches:
+            empty()
+
+
+@attrs.define(eq=False)
+class _Measuring(_Fresh):
+    """Notes which test runs which line, and for how long."""
+
+    coverage: coverage.Coverage = attrs.field(kw_only=True)
+    seconds: dict[str, float] = attrs.field(factory=dict)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        for clear in self.caches:
-            clear()
+        self.empty()
         self.coverage.switch_context(item.nodeid)
         begin = time.perf_counter()
         try:
@@ -157,11 +166,11 @@ _Cached = type(cache(len))
 
 
 @attrs.define(eq=False)
-class _Judging(_Same):
+class _Judging(_Fresh):
     """Runs chosen tests in their order, and ends the process as soon as one fails."""
 
-    order: dict[str, float]
-    writing: int
+    order: dict[str, float] = attrs.field(kw_only=True)
+    writing: int = attrs.field(kw_only=True)
     """Where it writes which one has failed."""
 
     @pytest.hookimpl(trylast=True)
@@ -171,6 +180,7 @@ class _Judging(_Same):
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.empty()
         signal.setitimer(signal.ITIMER_PROF, 5 * self.order[item.nodeid] + _SECONDS_MORE)
         return (yield)
 
@@ -264,7 +274,7 @@ def measured(target: Target) -> Baseline:
 def _measure(target: Target, writing: int) -> int:
     sources = [str(path) for path in target.files]
     measuring = coverage.Coverage(data_file=None, config_file=False, include=sources)
-    plugin = _Measuring(measuring)
+    plugin = _Measuring(coverage=measuring)
     measuring.start()
     code = _pytest(_files(target), plugin)
     measuring.stop()
@@ -299,7 +309,7 @@ def _tried_anew(mutant: Mutant, order: dict[str, float], writing: int) -> int:
     finder: Any = _Finder(mutant)
     sys.meta_path.insert(0, finder)
     files = sorted({str(ROOT / name.partition("::")[0]) for name in order})
-    return _pytest(files, _Judging(order, writing))
+    return _pytest(files, _Judging(order=order, writing=writing))
 
 
 # ------------------------------------------------------------ a function in a library that is imported
@@ -385,12 +395,14 @@ def _collected(
         return
 
     def work(session: pytest.Session, writing: int) -> None:
-        functions, finders = _functions(target.files), _Finders()
+        functions, finders, caches = _functions(target.files), _Finders(), list(_caches())
         gc.freeze()
 
         def trial(place: int) -> Trial:
             mutant, order = mutants[place], finders.sooner(orders[place])
-            return lambda writing: _tried_in_place(mutant, functions, session, _Judging(order, writing))
+            return lambda writing: _tried_in_place(
+                mutant, functions, session, _Judging(caches, order=order, writing=writing)
+            )
 
         with os.fdopen(writing, "wb") as out:
             for found in _all(((place, trial(place)) for place in places), processes, finders):
