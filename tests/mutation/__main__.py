@@ -54,14 +54,17 @@ def _judge(name: str, options: argparse.Namespace) -> bool:
     target, reasons = TARGETS[name], Reasons(name)
     baseline = measured(target)
     counts: Counter[Verdict] = Counter()
+    chosen = _chosen(name, options)
     with TypeChecker() as types:
-        for mutant, found in judged(_chosen(name, options), target, baseline, options.processes):
+        for mutant, found in judged(chosen, target, baseline, options.processes):
             verdict = found
             if found is Verdict.SURVIVED and mutant in reasons:
                 verdict = Verdict.SAME
             elif found is Verdict.SURVIVED and types.refuses(mutant):
                 verdict = Verdict.REFUSED
             counts[verdict] += 1
+            if not counts.total() % 100:
+                print(f"{name}: {counts.total()} of {len(chosen)}", file=sys.stderr, flush=True)
             if verdict in (Verdict.SURVIVED, Verdict.TIMED_OUT):
                 print(f"{verdict.value} {_said(mutant)}", flush=True)
     stale = reasons.stale(mutant for path in target.files for mutant in mutants(path))
