@@ -34,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--only", metavar="PLACE", nargs="+", default=("",), help="as in codecs/json.py:12, or its beginning"
     )
+    parser.add_argument(
+        "--same", action="store_true", help="also those that are named as the same to everybody"
+    )
     parser.add_argument("--again", type=Path, metavar="FILE", help="those that survived in this output")
     options = parser.parse_args(arguments)
     if importlib.util.find_spec("mutmut") is None:
@@ -55,10 +58,14 @@ def _judge(name: str, options: argparse.Namespace) -> bool:
     baseline = measured(target)
     counts: Counter[Verdict] = Counter()
     chosen = _chosen(name, options)
+    asked = [each for each in chosen if options.same or each not in reasons]
+    counts[Verdict.SAME] = len(chosen) - len(asked)
     with TypeChecker() as types:
-        for mutant, found in judged(chosen, target, baseline, options.processes):
+        for mutant, found in judged(asked, target, baseline, options.processes):
             verdict = found
-            if found is Verdict.SURVIVED and mutant in reasons:
+            if found is not Verdict.SURVIVED and mutant in reasons:
+                print(f"it is {found.value} after all: {_said(mutant)}", flush=True)
+            elif found is Verdict.SURVIVED and mutant in reasons:
                 verdict = Verdict.SAME
             elif found is Verdict.SURVIVED and types.refuses(mutant):
                 verdict = Verdict.REFUSED

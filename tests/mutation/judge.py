@@ -6,6 +6,7 @@ imports the library with the change, and runs pytest.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import gc
 import importlib
@@ -467,9 +468,28 @@ def _verdict(status: int) -> Verdict:
 
 
 def _order(mutant: Mutant, baseline: Baseline) -> dict[str, float]:
-    """The tests that run the function that is changed; all of them, where it runs at import."""
+    """The tests that run what is changed; all of them, where it runs at import."""
+    if not mutant.body:
+        return baseline.seconds
     lines = baseline.lines[str(mutant.path)]
-    found: set[str] = set().union(*(lines.get(line, ()) for line in mutant.body))
-    if not mutant.body or "" in found:
+
+    def running(places: range) -> set[str]:
+        return set().union(*(lines.get(line, ()) for line in places))
+
+    found = running(_statement(mutant.path, mutant.line)) or running(mutant.body)
+    if "" in found:
         return baseline.seconds
     return {name: each for name, each in baseline.seconds.items() if name in found}
+
+
+@cache
+def _statements(path: Path) -> list[ast.stmt]:
+    return [each for each in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(each, ast.stmt)]
+
+
+def _statement(path: Path, line: int) -> range:
+    """The lines of the innermost statement around a line; of one with others inside only those up to it."""
+    around = [each for each in _statements(path) if each.lineno <= line <= (each.end_lineno or line)]
+    inner = max(around, key=lambda each: (each.lineno, each.col_offset))
+    compound = any(isinstance(each, (ast.stmt, ast.match_case)) for each in ast.iter_child_nodes(inner))
+    return range(inner.lineno, 1 + (line if compound else inner.end_lineno or line))
