@@ -30,7 +30,7 @@ from typing import Any
 import attrs
 import coverage
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.mutation.mutants import Mutant
 from tests.mutation.targets import ROOT, Target
@@ -103,6 +103,9 @@ class _Same:
             derandomize=True,
             database=None,
             phases=(Phase.explicit, Phase.generate),
+            suppress_health_check=list(
+                HealthCheck
+            ),  # of how long the first examples take no mutant is guilty
         )
         settings.load_profile("mutation")
 
