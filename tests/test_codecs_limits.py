@@ -148,6 +148,17 @@ def test_a_block_that_nobody_declares_has_the_limit_of_blocks(size):
         codec.decode(msgpack.packb(in_input({"a": b"a" * (size + 1)})))
 
 
+@pytest.mark.usefixtures("installed")
+def test_a_short_text_may_still_be_too_long_or_no_text():
+    codec = JsonCodec(Limits(string_bytes=10))
+    assert codec.decode_tree('["ééé"]') == ["ééé"]
+    with pytest.raises(LimitExceeded, match=r"^\[0\]: a string of more than 10 bytes$"):
+        codec.decode_tree('["éééééé"]')
+    for text in ('["\ud800"]', '["\\ud800"]'):
+        with pytest.raises(RemoteProtocolError, match="lone surrogate"):
+            codec.decode_tree(text)
+
+
 # The shortest header that msgpack has for a number of elements is not the only one.
 ARRAYS = [lambda size: b"\xdc" + size.to_bytes(2, "big"), lambda size: b"\xdd" + size.to_bytes(4, "big")]
 MAPS = [lambda size: b"\xde" + size.to_bytes(2, "big"), lambda size: b"\xdf" + size.to_bytes(4, "big")]
